@@ -1,0 +1,174 @@
+package cli
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"vimps-gpu/cuda"
+	"vimps-gpu/nn/data"
+	"vimps-gpu/onesot"
+	"vimps-gpu/quant"
+)
+
+const (
+	defaultModel = "digitsnet"
+	defaultData  = "digits"
+)
+
+// defaultConfig is what a search does where no flag says otherwise.
+func defaultConfig(m onesot.Method, model string) onesot.Config {
+	p := quant.DefaultPolicy()
+	return onesot.Config{
+		Version: Version, Model: model, Data: defaultData,
+		WeightBits: p.WeightBits, InputBits: p.InputBits, FirstLayer: p.First.String(), LastLayer: p.Last.String(),
+		Settings: onesot.Defaults(m, model),
+	}
+}
+
+// netFlags choose the net, its data and its weights.
+func netFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "model", Usage: "the net, see vimps-gpu models", DefaultText: defaultModel},
+		&cli.StringFlag{Name: "data", Usage: "the images, see vimps-gpu data", DefaultText: defaultData},
+		&cli.StringFlag{Name: "weights", Usage: "`FILE`.safetensors with the fp32 net; without it the fp32 net is trained first"},
+	}
+}
+
+// spaceSettings are the settings that decide what is searched.
+func spaceSettings() []setting {
+	var out []setting
+	for _, s := range settings() {
+		if strings.HasSuffix(s.name, "-bits") || strings.HasSuffix(s.name, "-layer") {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func settingFlags(list []setting) []cli.Flag {
+	var flags []cli.Flag
+	for _, s := range list {
+		flags = append(flags, s.flag())
+	}
+	return flags
+}
+
+// newConfig is the configuration that the flags ask for, without what the data and the device add.
+func newConfig(c *cli.Context) (onesot.Config, error) {
+	model, method := c.String("model"), onesot.Method(c.String("method"))
+	if model == "" {
+		model = defaultModel
+	}
+	if method == "" {
+		method = onesot.OneShot
+	}
+	config := defaultConfig(method, model)
+	err := applyFlags(c, &config)
+	return config, err
+}
+
+// applyFlags overwrites what flags were given for, and checks the outcome.
+func applyFlags(c *cli.Context, config *onesot.Config) error {
+	for name, field := range map[string]*string{"model": &config.Model, "data": &config.Data, "weights": &config.Weights} {
+		if c.IsSet(name) {
+			*field = c.String(name)
+		}
+	}
+	if c.IsSet("method") {
+		config.Settings.Method = onesot.Method(c.String("method"))
+	}
+	if c.Bool("no-recalibrate") {
+		config.Settings.Recalibrate = false
+	}
+	for _, s := range settings() {
+		if c.IsSet(s.name) {
+			if err := s.apply(c, config); err != nil {
+				return err
+			}
+		}
+	}
+	if config.TrainImages < 0 {
+		return usagef("--train-images %d: want 0 or more", config.TrainImages)
+	}
+	return asUsage(config.Settings.Check())
+}
+
+// parseBits reads candidate bit widths in the range of their kind.
+func parseBits(flag, text string) ([]int, error) {
+	if flag == "weight-bits" {
+		return quant.ParseBits(text, quant.MinWeightBits, quant.MaxBits)
+	}
+	return quant.ParseBits(text, quant.MinInputBits, quant.MaxBits)
+}
+
+// describeInputs adds what the data, the weights and the device say of themselves.
+func describeInputs(config *onesot.Config, dev *cuda.Device, set *data.Set) error {
+	config.DataHash, config.Device, config.Arithmetic = set.Hash, dev.Name(), dev.Arithmetic()
+	if config.Weights == "" {
+		return nil
+	}
+	hash, err := hashFile(config.Weights)
+	if err != nil {
+		return fmt.Errorf("--weights: %w", err)
+	}
+	config.WeightsHash = hash
+	return nil
+}
+
+func hashFile(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() {
+		return "", fmt.Errorf("%s is not a regular file", path)
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// resumedConfig is the configuration of the run in dir with the flags given now; the two must agree. Data and
+// weights may have moved: their content is compared, not where they lie. A weights file that is gone is missed only
+// if it has not been read yet.
+func resumedConfig(c *cli.Context, dir string, dev *cuda.Device) (onesot.Config, *data.Set, error) {
+	old, err := onesot.ReadConfig(dir)
+	if err != nil {
+		return old, nil, err
+	}
+	now := old
+	now.Version = Version
+	if err := applyFlags(c, &now); err != nil {
+		return old, nil, err
+	}
+	set, err := data.Open(now.Data)
+	if err != nil {
+		return old, nil, err
+	}
+	err = describeInputs(&now, dev, set)
+	if gone := errors.Is(err, fs.ErrNotExist) && !c.IsSet("weights"); err != nil && !gone {
+		return old, nil, err
+	}
+	compared := now
+	if now.DataHash == old.DataHash {
+		compared.Data = old.Data
+	}
+	if now.WeightsHash == old.WeightsHash {
+		compared.Weights = old.Weights
+	}
+	if diff := old.Differences(compared); len(diff) > 0 {
+		return old, nil, usagef("--resume: run directory %s was made with other settings: %s", dir, strings.Join(diff, "; "))
+	}
+	return now, set, nil
+}

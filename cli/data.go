@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/urfave/cli/v2"
+
+	"vimps-gpu/nn/data"
+)
+
+func dataCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "data",
+		Usage: "list the kinds of data set, or check one",
+		Description: describe("Without --data it lists what --data takes. With it, it reads the whole set, so that every file is checked, and\nprints counts, shapes, means and deviations.",
+			"vimps-gpu data", "vimps-gpu data --data cifar10:DIR"),
+		Flags:  []cli.Flag{&cli.StringFlag{Name: "data", Usage: "data set to check"}, jsonFlag()},
+		Action: checkData,
+	}
+}
+
+// checkedData is a data set as JSON.
+type checkedData struct {
+	Data    string       `json:"data"`
+	Hash    string       `json:"sha256"`
+	Image   imageShape   `json:"image"`
+	Mean    []float32    `json:"mean"` // of a channel, pixels as 0 to 1
+	Std     []float32    `json:"std"`
+	Train   int          `json:"train_images"`
+	Test    int          `json:"test_images"`
+	Classes []classCount `json:"classes"`
+}
+
+type classCount struct {
+	Name  string `json:"name"`
+	Train int    `json:"train"`
+	Test  int    `json:"test"`
+}
+
+type readerInfo struct {
+	Form  string `json:"form"`
+	Reads string `json:"reads"`
+}
+
+func checkData(c *cli.Context) error {
+	if !c.IsSet("data") {
+		return listReaders(c)
+	}
+	set, err := data.Open(c.String("data"))
+	if err != nil {
+		return err
+	}
+	out := checkedData{Data: set.Name, Hash: set.Hash, Mean: set.Mean, Std: set.Std, Train: set.Train.Len(), Test: set.Test.Len(),
+		Image: imageShape{set.Train.H(), set.Train.W(), set.Train.C(), len(set.Classes)}}
+	train, test := set.Train.Counts(len(set.Classes)), set.Test.Counts(len(set.Classes))
+	for k, name := range set.Classes {
+		out.Classes = append(out.Classes, classCount{name, train[k], test[k]})
+	}
+	if c.Bool("json") {
+		return writeJSON(c.App.Writer, out)
+	}
+	return printData(c.App.Writer, out)
+}
+
+func listReaders(c *cli.Context) error {
+	var list []readerInfo
+	for _, r := range data.Readers() {
+		list = append(list, readerInfo{r.Form, r.Reads})
+	}
+	if c.Bool("json") {
+		return writeJSON(c.App.Writer, struct {
+			Readers []readerInfo `json:"readers"`
+		}{list})
+	}
+	for _, r := range list {
+		fmt.Fprintf(c.App.Writer, "%-12s %s\n", r.Form, r.Reads)
+	}
+	return nil
+}
+
+func printData(w io.Writer, d checkedData) error {
+	fmt.Fprintf(w, "%s: %d training and %d test images of %dx%dx%d in %d classes\n", d.Data, d.Train, d.Test, d.Image.H, d.Image.W, d.Image.C, d.Image.Classes)
+	fmt.Fprintf(w, "mean %.4g, standard deviation %.4g (of each channel, pixels as 0 to 1)\n", d.Mean, d.Std)
+	fmt.Fprintf(w, "sha256 %s\n", d.Hash)
+	rows := [][]string{{"class", "train", "test"}}
+	for _, k := range d.Classes {
+		rows = append(rows, []string{k.Name, fmt.Sprint(k.Train), fmt.Sprint(k.Test)})
+	}
+	return table(w, rows)
+}

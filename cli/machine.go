@@ -1,0 +1,72 @@
+package cli
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"vimps-gpu/cuda"
+)
+
+// machineFacts says what a run used and where it ran.
+func machineFacts(dev *cuda.Device) [][2]string {
+	return [][2]string{
+		{"CPU time of the process", cpuTime().Round(time.Second / 10).String()},
+		{"peak resident memory", fmt.Sprintf("%s, of which tensors at most %s", mebibytes(peakResident()), mebibytes(dev.PeakBytes()))},
+		{"machine", fmt.Sprintf("%s, %s, %s of %d CPUs", cpuModel(), dev.ISA(), countOf(dev.Threads(), "thread"), runtime.NumCPU())},
+		{"built with", fmt.Sprintf("%s, vimps-gpu %s", runtime.Version(), Version)},
+	}
+}
+
+func mebibytes(b int64) string {
+	if b == 0 {
+		return "unknown"
+	}
+	return fmt.Sprintf("%.0f MiB", float64(b)/(1<<20))
+}
+
+// cpuTime is what this process took on all CPUs.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// peakResident is the most memory that this process held, in bytes; 0 where the system does not tell.
+func peakResident() int64 {
+	kib, err := strconv.ParseInt(strings.TrimSuffix(procField("/proc/self/status", "VmHWM"), " kB"), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return kib << 10
+}
+
+func cpuModel() string {
+	if name := procField("/proc/cpuinfo", "model name"); name != "" {
+		return name
+	}
+	return runtime.GOARCH
+}
+
+// procField is the value of the first "name: value" line of a file under /proc.
+func procField(path, name string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		key, value, ok := strings.Cut(lines.Text(), ":")
+		if ok && strings.TrimSpace(key) == name {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}

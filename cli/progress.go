@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"vimps-gpu/onesot"
+)
+
+// progress shows a run: one line that changes on a terminal, else a line an epoch.
+type progress struct {
+	w     io.Writer
+	file  *os.File // the terminal; nil elsewhere
+	bar   *progressbar.ProgressBar
+	phase onesot.Phase
+	first int       // step that the clock started at
+	began time.Time // when it did
+	drawn time.Time
+}
+
+// redraw is how often a line on a terminal changes.
+const redraw = 200 * time.Millisecond
+
+func newProgress(w io.Writer) *progress {
+	p := &progress{w: w}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		p.file = f
+	}
+	return p
+}
+
+// step takes what a training tells after each step.
+func (p *progress) step(now onesot.Progress) {
+	if now.Phase != p.phase {
+		p.finish()
+		p.phase, p.first, p.began, p.drawn = now.Phase, now.Step, time.Now(), time.Time{}
+	}
+	if p.file == nil {
+		if now.EpochEnd {
+			fmt.Fprintln(p.w, p.line(now, now.Epoch, true))
+		}
+		return
+	}
+	if time.Since(p.drawn) < redraw && now.Step < now.Steps {
+		return
+	}
+	p.drawn = time.Now()
+	p.draw(now.Step, now.Steps, p.line(now, now.Terms, true), p.line(now, now.Terms, false))
+}
+
+// line says how far a training is, how fast, and where its loss and gates stand.
+func (p *progress) line(now onesot.Progress, t onesot.Terms, long bool) string {
+	perEpoch := now.Steps / now.Epochs
+	parts := []string{fmt.Sprintf("%s %d/%d", now.Phase, (now.Step-1)/perEpoch+1, now.Epochs)}
+	if steps := now.Step - p.first; steps > 0 {
+		each := time.Since(p.began) / time.Duration(steps)
+		left, speed := (each * time.Duration(now.Steps-now.Step)).Round(time.Second), float64(now.Images)/each.Seconds()
+		parts = append(parts, fmt.Sprintf("%v left", left), fmt.Sprintf("%.0f images/s", speed))
+	}
+	parts = append(parts, fmt.Sprintf("loss %.3f", t.Total()))
+	if now.Phase == onesot.PhaseSearch && long {
+		parts = append(parts, fmt.Sprintf("BOPs expected %.3f argmax %.3f", t.Expected, t.Argmax), fmt.Sprintf("gate entropy %.2f", t.Entropy))
+	} else if now.Phase == onesot.PhaseSearch {
+		parts = append(parts, fmt.Sprintf("BOPs %.2f/%.2f H %.1f", t.Expected, t.Argmax, t.Entropy))
+	}
+	if long {
+		return strings.Join(parts, "  ")
+	}
+	return strings.Replace(strings.Join(parts, " "), " images/s", "/s", 1)
+}
+
+// child takes what a sweep tells after each child.
+func (p *progress) child(what string, done, of int) {
+	if p.file != nil {
+		p.draw(done, of, what, what)
+	} else if done == of {
+		fmt.Fprintf(p.w, "%s: %s evaluated\n", what, countChildren(done))
+	}
+	if done == of {
+		p.finish()
+	}
+}
+
+// besideBar is the columns that percentage, bar and spaces take.
+const besideBar = 26
+
+// draw shows the longest of the texts that the terminal has room for, else the last cut short.
+func (p *progress) draw(done, of int, texts ...string) {
+	if p.bar == nil {
+		p.bar = progressbar.NewOptions(of, progressbar.OptionSetWriter(p.w), progressbar.OptionSetWidth(10),
+			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false),
+			progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionUseANSICodes(true),
+			progressbar.OptionSetTheme(progressbar.Theme{Saucer: "#", SaucerPadding: ".", BarStart: "[", BarEnd: "]"}))
+	}
+	room := 80
+	if width, _, err := term.GetSize(int(p.file.Fd())); err == nil {
+		room = max(0, width-besideBar)
+	}
+	text := texts[len(texts)-1]
+	for _, t := range texts {
+		if len(t) <= room {
+			text = t
+			break
+		}
+	}
+	p.bar.Describe(text[:min(len(text), room)])
+	p.bar.Set(done)
+}
+
+func countChildren(n int) string {
+	if n == 1 {
+		return "1 child"
+	}
+	return fmt.Sprintf("%d children", n)
+}
+
+// finish ends the line that changes.
+func (p *progress) finish() {
+	if p.bar != nil {
+		p.bar.Exit()
+		fmt.Fprintln(p.w)
+		p.bar = nil
+	}
+}
+
+// percent writes a share as a percentage.
+func percent(share float64) string { return fmt.Sprintf("%.2f", 100*share) }

@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"vimps-gpu/onesot"
+)
+
+func searchCommand() *cli.Command {
+	flags := netFlags()
+	flags = append(flags,
+		&cli.StringFlag{Name: "method", Value: string(onesot.OneShot), Usage: "oneshot, vimps, edmips or dnas; the defaults below depend on it and on the model"},
+		&cli.StringFlag{Name: "out", Usage: "run `DIR`ectory", DefaultText: "runs/MODEL-METHOD-DATA"},
+		&cli.BoolFlag{Name: "resume", Usage: "go on with the run in --out; what it was made with need not be given again"},
+		&cli.IntFlag{Name: "save-every", Value: 200, Usage: "steps between states on disk: what a kill costs at most"},
+	)
+	flags = append(flags, deviceFlags()...)
+	flags = append(flags, sweepFlags()...)
+	return &cli.Command{
+		Name:  "search",
+		Usage: "train a supernet and read its accuracy / cost front",
+		Description: describe("Trains the supernet, asks it for its best child at each of many hardware penalties (eta), evaluates\n"+
+			"those children and writes front.json, report.html and pictures into the run directory.\n"+
+			"Ctrl-C saves the state; --resume goes on to the same bits.",
+			"vimps-gpu search",
+			"vimps-gpu search --model resnet20 --data cifar10:DIR --weights resnet20.safetensors --out runs/r20",
+			"vimps-gpu search --out runs/r20 --resume"),
+		Flags:  append(flags, settingFlags(settings())...),
+		Action: search,
+	}
+}
+
+func search(c *cli.Context) error {
+	if c.Int("save-every") < 1 {
+		return usagef("--save-every %d: want 1 or more", c.Int("save-every"))
+	}
+	sweep, err := sweepFromFlags(c)
+	if err != nil {
+		return err
+	}
+	start := newRun
+	if c.Bool("resume") {
+		start = resumeRun
+	}
+	s, err := start(c)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if err := sweep.fits(s.run.Config.Settings); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.App.ErrWriter, "run: %s\n", s.run.Dir)
+	began := time.Now()
+	if err := s.train(c, c.Bool("resume")); err != nil {
+		return s.howToGoOn(err)
+	}
+	trained := time.Since(began)
+	result, err := s.sweep(c, sweep)
+	if err != nil {
+		return s.howToGoOn(err)
+	}
+	result.facts = append([][2]string{{"training", trained.Round(time.Second/10).String() + s.part(c.Bool("resume"))}}, result.facts...)
+	result.facts = append(result.facts, machineFacts(s.dev)...)
+	if err := result.write(s, s.run.Dir); err != nil {
+		return err
+	}
+	result.print(c.App.Writer, c.Bool("all"))
+	fmt.Fprintf(c.App.Writer, "\ntook %v; next: vimps-gpu pick --run %s --max-drop 1\n", time.Since(began).Round(time.Second/10), s.run.Dir)
+	return nil
+}
+
+// part says that a time is that of the part of a training after its last start.
+func (s *session) part(resumed bool) string {
+	if resumed {
+		return " (since it was resumed)"
+	}
+	return ""
+}
+
+func (s *session) train(c *cli.Context, resume bool) error {
+	p := newProgress(c.App.ErrWriter)
+	defer p.finish()
+	return s.search.Train(c.Context, resume, onesot.Options{SaveEvery: c.Int("save-every"), Progress: p.step})
+}
+
+// howToGoOn adds to an interruption the command that continues the run.
+func (s *session) howToGoOn(err error) error {
+	if !errors.Is(err, onesot.ErrInterrupted) && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fmt.Errorf("%w; go on with: vimps-gpu search --out %s --resume", onesot.ErrInterrupted, s.run.Dir)
+}
+
+// outDir is where a new run goes.
+func outDir(c *cli.Context, config onesot.Config) string {
+	if c.IsSet("out") {
+		return c.String("out")
+	}
+	kind, _, _ := strings.Cut(config.Data, ":")
+	return filepath.Join("runs", fmt.Sprintf("%s-%s-%s", config.Model, config.Settings.Method, kind))
+}

@@ -1,0 +1,149 @@
+package cli
+
+import (
+	"errors"
+
+	"github.com/urfave/cli/v2"
+
+	"vimps-gpu/cuda"
+	"vimps-gpu/nn"
+	"vimps-gpu/nn/data"
+	"vimps-gpu/nn/weights"
+	"vimps-gpu/onesot"
+	"vimps-gpu/quant"
+)
+
+// session is a run that a command works on: its device, data and nets.
+type session struct {
+	dev    *cuda.Device
+	set    *data.Set
+	run    *onesot.Run
+	search *onesot.Search
+}
+
+func (s *session) close() {
+	if s.run != nil {
+		s.run.Close()
+	}
+	s.dev.Close()
+}
+
+// newRun makes a run directory for what the flags ask, after everything that could be wrong has been looked at.
+func newRun(c *cli.Context) (*session, error) {
+	config, err := newConfig(c)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{}
+	if s.dev, err = openDevice(c, c.App.ErrWriter); err != nil {
+		return nil, err
+	}
+	if s.set, err = data.Open(config.Data); err == nil {
+		err = describeInputs(&config, s.dev, s.set)
+	}
+	if err == nil {
+		err = checkNet(s.dev, config, s.set)
+	}
+	if err == nil {
+		s.run = &onesot.Run{Dir: outDir(c, config), Config: config}
+		err = asFlagError(s.build(nil))
+	}
+	if err == nil {
+		err = s.run.Create()
+	}
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// asFlagError blames the flags for everything but a lack of memory.
+func asFlagError(err error) error {
+	var oom cuda.OutOfMemory
+	if errors.As(err, &oom) {
+		return err
+	}
+	return asUsage(err)
+}
+
+// checkNet finds mistakes in what is searched, which flags caused, and in the weights file.
+func checkNet(dev *cuda.Device, config onesot.Config, set *data.Set) error {
+	g, _, err := onesot.NetAndSpace(config, set)
+	if err != nil {
+		return asUsage(err)
+	}
+	if config.Weights == "" {
+		return nil
+	}
+	return cuda.Guard(func() error {
+		p := nn.NewParams(dev, g, nn.Config{})
+		defer p.Free()
+		_, err := loadWeights(p, config.Weights)
+		return err
+	})
+}
+
+func loadWeights(p *nn.Params, path string) (unused []string, err error) {
+	f, err := weights.ReadFile(path)
+	if err == nil {
+		unused, err = p.Load(f)
+	}
+	if err != nil {
+		return nil, wrapFlag("weights", err)
+	}
+	return unused, nil
+}
+
+// resumeRun opens the run that --out names.
+func resumeRun(c *cli.Context) (*session, error) {
+	if !c.IsSet("out") {
+		return nil, usagef("--resume: say which run by --out DIR")
+	}
+	return openRun(c, c.String("out"), func(s *session) (onesot.Config, error) {
+		config, set, err := resumedConfig(c, s.run.Dir, s.dev)
+		s.set = set
+		return config, err
+	}, nil)
+}
+
+// openRun locks a run and builds its nets; configure gives its configuration and opens its data.
+func openRun(c *cli.Context, dir string, configure func(*session) (onesot.Config, error), cost func(*quant.Space) (*quant.CostTable, error)) (*session, error) {
+	run, err := onesot.OpenRun(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{run: run}
+	if s.dev, err = openDevice(c, c.App.ErrWriter); err != nil {
+		run.Close()
+		return nil, err
+	}
+	if run.Config, err = configure(s); err == nil {
+		err = s.build(cost)
+	}
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// asRecorded opens the data that a finished run names, or that --data says instead.
+func asRecorded(c *cli.Context) func(*session) (onesot.Config, error) {
+	return func(s *session) (onesot.Config, error) {
+		config := s.run.Config
+		if c.IsSet("data") {
+			config.Data = c.String("data")
+		}
+		var err error
+		s.set, err = data.Open(config.Data)
+		return config, err
+	}
+}
+
+func (s *session) build(cost func(*quant.Space) (*quant.CostTable, error)) error {
+	return cuda.Guard(func() (err error) {
+		s.search, err = onesot.NewSearch(s.dev, s.run, s.set, cost)
+		return err
+	})
+}

@@ -1,0 +1,135 @@
+package cli
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"vimps-gpu/nn"
+	"vimps-gpu/onesot"
+)
+
+// setting ties a flag to a field of a configuration.
+type setting struct {
+	name  string
+	usage string
+	field func(*onesot.Config) any // pointer to the field
+}
+
+// settings are the flags that decide what a search computes, in the order of the help.
+func settings() []setting {
+	type config = onesot.Config
+	return []setting{
+		{"epochs", "epochs of the search", func(c *config) any { return &c.Settings.Epochs }},
+		{"pretrain-epochs", "epochs of the fp32 net before it, where no --weights are given", func(c *config) any { return &c.Settings.PretrainEpochs }},
+		{"batch", "images a step", func(c *config) any { return &c.Settings.Batch }},
+		{"micro-batches", "parts of a batch, each with an eta, a gate sample and batch statistics of its own", func(c *config) any { return &c.Settings.MicroBatches }},
+		{"train-images", "use at most so many training images; 0: all", func(c *config) any { return &c.TrainImages }},
+		{"hold-out", "share of the training images that children are selected by", func(c *config) any { return &c.Settings.HoldOut }},
+		{"seed", "of everything random", func(c *config) any { return &c.Settings.Seed }},
+		{"weight-bits", "candidates of the weights, any of 2 to 8", func(c *config) any { return &c.WeightBits }},
+		{"input-bits", "candidates of the inputs, any of 1 to 8", func(c *config) any { return &c.InputBits }},
+		{"first-layer", "weight/input bits of the first layer, or search", func(c *config) any { return &c.FirstLayer }},
+		{"last-layer", "weight/input bits of the last layer, or search", func(c *config) any { return &c.LastLayer }},
+		{"norm", "batch norm conditioned on: pair, bn (nothing), gate or eta", func(c *config) any { return &c.Settings.Norm }},
+		{"shared-weights", "one filter for all bit widths", func(c *config) any { return &c.Settings.SharedWeights }},
+		{"eta", "hardware penalty of the methods that search at one", func(c *config) any { return &c.Settings.Eta }},
+		{"eta-min", "lower end of oneshot's hardware penalties", func(c *config) any { return &c.Settings.Eta0 }},
+		{"eta-max", "upper end of oneshot's hardware penalties", func(c *config) any { return &c.Settings.Eta1 }},
+		{"kappa", "tilt of the logits along eta", func(c *config) any { return &c.Settings.Kappa }},
+		{"prior", "term that keeps gates from saturating: kl, entropy or none", func(c *config) any { return &c.Settings.Prior }},
+		{"lambda", "weight of the prior", func(c *config) any { return &c.Settings.Lambda }},
+		{"mu", "weight of the kernel similarity, falls to 0", func(c *config) any { return &c.Settings.Mu }},
+		{"gamma", "exponent of dnas's cost", func(c *config) any { return &c.Settings.Gamma }},
+		{"temperature-start", "of the Gumbel-softmax, first", func(c *config) any { return &c.Settings.Temperature0 }},
+		{"temperature-end", "of the Gumbel-softmax, last", func(c *config) any { return &c.Settings.Temperature1 }},
+		{"hard-from", "share of the steps after which gate samples are one-hot", func(c *config) any { return &c.Settings.HardFrom }},
+		{"warm-up", "share of the steps in which the bit model is frozen", func(c *config) any { return &c.Settings.WarmUp }},
+		{"hidden", "units of a layer of the bit model", func(c *config) any { return &c.Settings.Hidden }},
+		{"depth", "layers of the bit model", func(c *config) any { return &c.Settings.Depth }},
+		{"learning-rate", "of filters and norms, falls as a cosine", func(c *config) any { return &c.Settings.LearningRate }},
+		{"weight-decay", "of filters", func(c *config) any { return &c.Settings.WeightDecay }},
+		{"step-learning-rate", "of the logarithm of quantizer steps", func(c *config) any { return &c.Settings.StepLR }},
+		{"theta-learning-rate", "of the bit model", func(c *config) any { return &c.Settings.ThetaLR }},
+		{"pretrain-learning-rate", "of the fp32 net", func(c *config) any { return &c.Settings.PretrainLR }},
+		{"recalibrate-images", "images that a child's batch-norm statistics are re-estimated on", func(c *config) any { return &c.Settings.RecalibrateSize }},
+	}
+}
+
+// flag is the command-line flag of a setting. Its default shows the method's on the model.
+func (s setting) flag() cli.Flag {
+	defaults := defaultConfig(onesot.OneShot, defaultModel)
+	text := s.value(&defaults) + " (oneshot on " + defaultModel + ")"
+	common := cli.StringFlag{Name: s.name, Usage: s.usage, DefaultText: text}
+	if strings.HasSuffix(s.name, "-bits") || strings.HasSuffix(s.name, "-layer") || s.name == "seed" || s.name == "train-images" {
+		common.DefaultText = s.value(&defaults)
+	}
+	switch s.field(&defaults).(type) {
+	case *bool:
+		return &cli.BoolFlag{Name: s.name, Usage: s.usage, DefaultText: common.DefaultText}
+	case *int:
+		return &cli.IntFlag{Name: s.name, Usage: s.usage, DefaultText: common.DefaultText}
+	case *uint64:
+		return &cli.Uint64Flag{Name: s.name, Usage: s.usage, DefaultText: common.DefaultText}
+	case *float64:
+		return &cli.Float64Flag{Name: s.name, Usage: s.usage, DefaultText: common.DefaultText}
+	}
+	return &common
+}
+
+// apply writes the flag's value into the configuration.
+func (s setting) apply(c *cli.Context, config *onesot.Config) error {
+	switch p := s.field(config).(type) {
+	case *bool:
+		*p = c.Bool(s.name)
+	case *int:
+		*p = c.Int(s.name)
+	case *uint64:
+		*p = c.Uint64(s.name)
+	case *float64:
+		*p = c.Float64(s.name)
+	case *string:
+		*p = c.String(s.name)
+	case *[]int:
+		bits, err := parseBits(s.name, c.String(s.name))
+		if err != nil {
+			return usagef("--%s: %w", s.name, err)
+		}
+		*p = bits
+	case *onesot.Prior:
+		*p = onesot.Prior(c.String(s.name))
+	case *nn.NormKind:
+		*p = nn.NormKind(c.String(s.name))
+	}
+	return nil
+}
+
+// value shows what the configuration holds, as the flag would be written.
+func (s setting) value(config *onesot.Config) string {
+	switch p := s.field(config).(type) {
+	case *bool:
+		return strconv.FormatBool(*p)
+	case *int:
+		return strconv.Itoa(*p)
+	case *uint64:
+		return strconv.FormatUint(*p, 10)
+	case *float64:
+		return fmt.Sprintf("%g", *p)
+	case *[]int:
+		return bitList(*p)
+	case *string:
+		return *p
+	case *onesot.Prior:
+		return string(*p)
+	case *nn.NormKind:
+		return string(*p)
+	}
+	panic("cli: setting " + s.name + " has a type that flags do not know")
+}
+
+// bitList writes bit widths as --weight-bits reads them.
+func bitList(bits []int) string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint(bits), " ", ","), "[]")
+}

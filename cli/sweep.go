@@ -1,0 +1,223 @@
+package cli
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"vimps-gpu/onesot"
+	"vimps-gpu/quant"
+)
+
+// sweepPlan is which children a sweep evaluates.
+type sweepPlan struct {
+	etas      []float64 // as listed; nil: count of them, evenly on the logarithmic scale
+	count     int
+	random    int // random children to compare with
+	uniform   bool
+	untrained bool
+}
+
+func sweepFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.IntFlag{Name: "etas", Value: 40, Usage: "hardware penalties that are asked for a child"},
+		&cli.StringFlag{Name: "eta-list", Usage: "these penalties instead, such as 0.01,0.1,1"},
+		&cli.BoolFlag{Name: "no-recalibrate", Usage: "take batch-norm statistics as trained instead of re-estimating them for each child"},
+		&cli.IntFlag{Name: "random", Usage: "compare with so many random children of the same supernet"},
+		&cli.BoolFlag{Name: "uniform", Usage: "compare with uniform bits, every pair of candidates"},
+		&cli.BoolFlag{Name: "untrained", Usage: "compare with the children that the bit model names before training"},
+		&cli.BoolFlag{Name: "all", Usage: "print the dominated children too"},
+	}
+}
+
+func sweepCommand() *cli.Command {
+	flags := append([]cli.Flag{
+		runFlag(),
+		&cli.StringFlag{Name: "data", Usage: "where the images of the run lie now", DefaultText: "where they lay"},
+		&cli.StringFlag{Name: "cost", Usage: "`FILE`.csv with layer,weight_bits,input_bits,cost that replaces BOPs"},
+		&cli.StringFlag{Name: "out", Usage: "`DIR`ectory for what is written", DefaultText: "the run directory"},
+		jsonFlag(),
+	}, deviceFlags()...)
+	return &cli.Command{
+		Name:  "sweep",
+		Usage: "read the front off a trained supernet again, with other penalties or costs",
+		Description: describe("Trains nothing. Writes front.json, report.html and pictures anew. With baselines (--random, --uniform,\n"+
+			"--untrained) it writes baselines.json and tells the hypervolume of each beside that of the front.",
+			"vimps-gpu sweep --run runs/r20 --etas 20 --random 40 --uniform",
+			"vimps-gpu sweep --run runs/r20 --cost latency.csv --out runs/r20-latency"),
+		Flags:  append(flags, sweepFlags()...),
+		Action: sweep,
+	}
+}
+
+func runFlag() cli.Flag { return &cli.StringFlag{Name: "run", Usage: "run `DIR`ectory"} }
+
+func sweep(c *cli.Context) error {
+	if !c.IsSet("run") {
+		return usagef("sweep: say which run by --run DIR")
+	}
+	plan, err := sweepFromFlags(c)
+	if err != nil {
+		return err
+	}
+	var cost func(*quant.Space) (*quant.CostTable, error)
+	if path := c.String("cost"); path != "" {
+		cost = func(s *quant.Space) (*quant.CostTable, error) { return quant.ReadCSV(path, s) }
+	}
+	s, err := openRun(c, c.String("run"), asRecorded(c), cost)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if err := plan.fits(s.run.Config.Settings); err != nil {
+		return err
+	}
+	if err := s.search.LoadTrained(); err != nil {
+		return err
+	}
+	if c.Bool("no-recalibrate") {
+		s.search.Net.Settings.Recalibrate = false
+	}
+	out := s.run.Dir
+	if c.IsSet("out") {
+		out = c.String("out")
+		if err := os.MkdirAll(out, 0o777); err != nil {
+			return fmt.Errorf("--out: %w", err)
+		}
+	}
+	began := time.Now()
+	result, err := s.sweep(c, plan)
+	if err != nil {
+		return err
+	}
+	result.facts = append(result.facts, machineFacts(s.dev)...)
+	if err := result.write(s, out); err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return writeJSON(c.App.Writer, result.json(out, time.Since(began)))
+	}
+	result.print(c.App.Writer, c.Bool("all"))
+	return nil
+}
+
+// sweepFromFlags reads the flags of sweepFlags.
+func sweepFromFlags(c *cli.Context) (sweepPlan, error) {
+	p := sweepPlan{count: c.Int("etas"), random: c.Int("random"), uniform: c.Bool("uniform"), untrained: c.Bool("untrained")}
+	if p.count < 1 || p.count > 10000 {
+		return p, usagef("--etas %d: want 1 to 10000", p.count)
+	}
+	if p.random < 0 || p.random > 10000 {
+		return p, usagef("--random %d: want 0 to 10000", p.random)
+	}
+	if !c.IsSet("eta-list") {
+		return p, nil
+	}
+	for _, field := range strings.Split(c.String("eta-list"), ",") {
+		eta, err := strconv.ParseFloat(strings.TrimSpace(field), 64)
+		if err != nil || !(eta > 0) || math.IsInf(eta, 0) {
+			return p, usagef("--eta-list: %q is not a number above 0; write a list such as 0.01,0.1,1", field)
+		}
+		if n := len(p.etas); n > 0 && eta <= p.etas[n-1] {
+			return p, usagef("--eta-list: %g does not ascend after %g", eta, p.etas[n-1])
+		}
+		p.etas = append(p.etas, eta)
+	}
+	return p, nil
+}
+
+// fits refuses penalties that a run's method cannot be asked for.
+func (p sweepPlan) fits(s onesot.Settings) error {
+	if len(p.etas) == 0 {
+		return nil
+	}
+	if s.Method != onesot.OneShot {
+		return usagef("--eta-list: %s searches at one eta and cannot be asked for others", s.Method)
+	}
+	if p.etas[0] < s.Eta0 || p.etas[len(p.etas)-1] > s.Eta1 {
+		return usagef("--eta-list: want %g to %g, where the run was trained", s.Eta0, s.Eta1)
+	}
+	return nil
+}
+
+// sweep asks the supernet for its children and evaluates them and what they are compared with.
+func (s *session) sweep(c *cli.Context, plan sweepPlan) (*sweepResult, error) {
+	began := time.Now()
+	etas := plan.etas
+	if etas == nil {
+		etas = s.run.Config.Settings.Etas(plan.count)
+	}
+	judge := s.search.Judge()
+	defer judge.Free()
+	show := newProgress(c.App.ErrWriter)
+	defer show.finish()
+	r := &sweepResult{space: s.search.Space, classes: len(s.set.Classes), predictions: s.search.Net.Predict(etas)}
+	points, err := judge.Children(c.Context, r.predictions, func(done, of int, _ onesot.Point) { show.child("sweep", done, of) })
+	if err != nil {
+		return nil, err
+	}
+	r.front = s.search.Front(points)
+	for _, b := range baselines(s.search, plan) {
+		points, err := judge.All(c.Context, b.children, func(done, of int) { show.child(b.name, done, of) })
+		if err != nil {
+			return nil, err
+		}
+		r.baselines = append(r.baselines, baseline{b.name, points, b.labels})
+	}
+	r.facts = append(r.facts, [2]string{"sweep", fmt.Sprintf("%v, %s, %s", time.Since(began).Round(time.Second/10),
+		countOf(len(etas), "eta"), recalibrated(s.search.Net.Settings))})
+	return r, nil
+}
+
+func recalibrated(s onesot.Settings) string {
+	if s.Recalibrate {
+		return fmt.Sprintf("batch-norm statistics re-estimated on at most %d images", s.RecalibrateSize)
+	}
+	return "batch-norm statistics as trained"
+}
+
+// comparison is a set of children that the front should beat.
+type comparison struct {
+	name     string
+	children []quant.Assignment
+	labels   []string
+}
+
+// baselines are the comparisons that the plan wants, all with the supernet's own weights.
+func baselines(s *onesot.Search, plan sweepPlan) []comparison {
+	var out []comparison
+	if plan.random > 0 {
+		out = append(out, comparison{name: "random", children: s.Net.RandomChildren(plan.random, s.Net.Settings.Seed)})
+	}
+	if plan.uniform {
+		out = append(out, uniformChildren(s.Space))
+	}
+	if plan.untrained {
+		min := quant.Choose(s.Space, make([]int, len(s.Space.Layers)), make([]int, len(s.Space.Layers)))
+		out = append(out, comparison{"untrained bit model", []quant.Assignment{quant.MaxAssignment(s.Space), min}, nil})
+	}
+	return out
+}
+
+// uniformChildren are all pairs of a weight and an input width that every searched gate has as a candidate.
+func uniformChildren(s *quant.Space) comparison {
+	b := comparison{name: "uniform"}
+	seen := map[string]bool{}
+	for w := quant.MinWeightBits; w <= quant.MaxBits; w++ {
+		for x := quant.MinInputBits; x <= quant.MaxBits; x++ {
+			a, err := quant.Uniform(s, w, x)
+			if err != nil || seen[a.Key()] {
+				continue
+			}
+			seen[a.Key()] = true
+			b.children = append(b.children, a)
+			b.labels = append(b.labels, fmt.Sprintf("W%dA%d", w, x))
+		}
+	}
+	return b
+}

@@ -1,0 +1,117 @@
+package nn
+
+import (
+	"vimps-gpu/cuda"
+	"vimps-gpu/nn/data"
+)
+
+// Score is how a net does on a split.
+type Score struct {
+	Loss   float64 // mean cross-entropy, nats
+	Right  int     // images whose largest logit is the label's
+	Images int
+}
+
+// Accuracy is the share of right answers, 0 to 1.
+func (s Score) Accuracy() float64 { return float64(s.Right) / float64(s.Images) }
+
+// Batch sizes of evaluation and of re-estimating statistics (method.md, section 5).
+const (
+	evalBatch        = 250
+	recalibrateBatch = 256
+)
+
+// Evaluator runs a net over whole splits, under whatever its gates hold.
+type Evaluator struct {
+	params *Params
+	eval   pass
+	recal  pass
+	stats  *cuda.Tensor // running statistics put aside
+}
+
+// pass is a Plan that only goes forward, ready to launch.
+type pass struct {
+	plan    *Plan
+	feed    *Feed
+	scalars *Scalars
+	graph   *cuda.Graph
+}
+
+func newPass(params *Params, gates *Gates, set *data.Set, o PlanOptions, a Augment) pass {
+	p := pass{scalars: NewScalars(params.Dev)}
+	p.plan = NewPlan(params, gates, p.scalars, o)
+	p.feed = NewFeed(p.plan, set.Mean, set.Std, a)
+	p.graph = params.Dev.Record(func() {
+		p.feed.Emit()
+		p.plan.PackFilters()
+		p.plan.Forward()
+	})
+	return p
+}
+
+func (p *pass) release() {
+	if p.plan != nil {
+		p.graph.Free()
+		p.plan.Free()
+	}
+	*p = pass{}
+}
+
+// NewEvaluator compiles the net for evaluation on a data set. augment is what training images go through;
+// statistics are re-estimated on images treated the same (method.md, trap 4).
+func NewEvaluator(params *Params, gates *Gates, set *data.Set, augment Augment) *Evaluator {
+	e := &Evaluator{params: params, stats: params.Dev.New(cuda.Float32, params.Stats.Len())}
+	e.eval = newPass(params, gates, set, PlanOptions{Batch: evalBatch}, Augment{})
+	e.recal = newPass(params, gates, set, PlanOptions{Batch: recalibrateBatch, BatchStats: true}, augment)
+	return e
+}
+
+// Free returns the evaluator's memory; the parameters stay.
+func (e *Evaluator) Free() {
+	e.eval.release()
+	e.recal.release()
+	e.stats.Free()
+}
+
+// Score evaluates the net with its running statistics on every image of a split.
+func (e *Evaluator) Score(s data.Split) Score {
+	score := Score{Images: s.Len()}
+	rows := make([]float32, 2*evalBatch)
+	positions := make([]int, 0, evalBatch)
+	for from := 0; from < s.Len(); from += evalBatch {
+		positions = positions[:0]
+		for i := from; i < min(from+evalBatch, s.Len()); i++ {
+			positions = append(positions, i)
+		}
+		e.eval.feed.Fill(s, positions, Draw{})
+		e.eval.graph.Launch()
+		e.eval.plan.lossRows.Get(rows)
+		for i := range positions {
+			score.Loss += float64(rows[2*i])
+			score.Right += int(rows[2*i+1])
+		}
+	}
+	score.Loss /= float64(score.Images)
+	return score
+}
+
+// Recalibrate sets the running statistics to the plain average of the batches' over about `images` training
+// images, drawn by seed; a last partial batch is dropped. Restore brings the old statistics back.
+func (e *Evaluator) Recalibrate(train data.Split, images int, seed uint64) {
+	e.stats.CopyFrom(e.params.Stats)
+	order := make([]int, train.Len())
+	Order(order, seed, recalibrationEpoch)
+	batches := max(1, min(images, train.Len())/recalibrateBatch)
+	for b := range batches {
+		e.recal.scalars.Momentum.Set([]float32{1 / float32(b+1)})
+		to := min((b+1)*recalibrateBatch, len(order))
+		e.recal.feed.Fill(train, order[b*recalibrateBatch:to], Draw{Seed: seed, Batch: 1<<40 + uint64(b)})
+		e.recal.graph.Launch()
+	}
+}
+
+// recalibrationEpoch sets the order of recalibration images apart from that of any training epoch.
+const recalibrationEpoch = 1 << 30
+
+// Restore undoes the last Recalibrate.
+func (e *Evaluator) Restore() { e.params.Stats.CopyFrom(e.stats) }

@@ -1,0 +1,278 @@
+package nn
+
+import (
+	"fmt"
+
+	"vimps-gpu/cuda"
+	"vimps-gpu/quant"
+)
+
+// NormKind is how batch norm depends on the gates of the convolution before it (method.md, section 5).
+type NormKind string
+
+// The kinds of batch norm.
+const (
+	NormPlain NormKind = "bn"   // one set
+	NormPair  NormKind = "pair" // a set, statistics included, for each pair of weight and input option
+	NormGate  NormKind = "gate" // gamma and beta linear in the gates, shared statistics
+	NormEta   NormKind = "eta"  // gamma and beta cubic in u(eta), shared statistics
+)
+
+// Config says what a net's parameters are.
+type Config struct {
+	Space *quant.Space // candidates of each convolution; nil: an fp32 net, nothing quantized
+	Norm  NormKind
+	// SharedWeights: one filter quantized at every bit width (EdMIPS); else a filter a bit width.
+	SharedWeights bool
+}
+
+// Group names one flat buffer: its optimizer and its decay.
+type Group int
+
+// The groups, in the order in which state files list them.
+const (
+	Filters Group = iota // convolution and linear weights: SGD with weight decay
+	Affine               // norm gammas and betas, biases: SGD without
+	Steps                // LSQ steps of weights and inputs: LogAdam
+	groups
+)
+
+func (g Group) String() string { return [...]string{"filters", "affine", "steps"}[g] }
+
+// Flat is one group's values, gradients and optimizer moments, each one buffer f32 [len].
+type Flat struct{ Value, Grad, M, V *cuda.Tensor }
+
+// Entry is one named parameter: a view of its group's buffers.
+type Entry struct {
+	Name        string
+	Group       Group
+	Offset      int
+	Value, Grad *cuda.Tensor
+}
+
+// LayerParams are the parameters of one convolution. B is 1 for the filter of a SharedWeights or fp32 net.
+type LayerParams struct {
+	Name                  string
+	WeightBits, InputBits []int        // candidates; nil in an fp32 net
+	Signed                bool         // of the input codes
+	W, DW                 *cuda.Tensor // [B,K,R,S,C/groups]
+	WStep, DWStep         *cuda.Tensor // [B,K] or, PerTensor, [B]; nil in an fp32 net
+	XStep, DXStep         *cuda.Tensor // [B]; nil in an fp32 net
+	Bias, DBias           *cuda.Tensor // [K] or nil
+}
+
+// NormParams are the parameters of one batch norm with T affine and S statistics sets.
+type NormParams struct {
+	Name                        string
+	Kind                        NormKind     // NormPlain where the convolution before it is pinned
+	Layer                       int          // index of that convolution in Params.Layers
+	WeightOptions, InputOptions int          // of that convolution, 1 where pinned
+	Gamma, DGamma, Beta, DBeta  *cuda.Tensor // [T,C]
+	Mean, Var                   *cuda.Tensor // running statistics [S,C]: views of Params.Stats
+}
+
+// Params holds the values of a net on a device.
+type Params struct {
+	Dev     *cuda.Device
+	Graph   *Graph
+	Config  Config
+	Groups  [groups]Flat
+	Entries []Entry       // in the order of the net
+	Layers  []LayerParams // one a convolution, in the order of the net
+	Norms   []NormParams
+	Stats   *cuda.Tensor // every running mean and variance, flat
+	norm    map[int]int  // node -> Norms
+	layer   map[int]int  // node -> Layers
+}
+
+// NewParams allocates the parameters of g: filters and biases 0, gammas 1 (first set; conditional
+// additions 0), betas 0, steps 1, running means 0 and variances 1.
+func NewParams(dev *cuda.Device, g *Graph, c Config) *Params {
+	p := &Params{Dev: dev, Graph: g, Config: c, norm: map[int]int{}, layer: map[int]int{}}
+	b := &paramBuilder{p: p}
+	for i, n := range g.Nodes {
+		switch n.Op {
+		case OpConv:
+			b.addLayer(i, n)
+		case OpNorm:
+			b.addNorm(i, n)
+		}
+	}
+	b.allocate()
+	return p
+}
+
+// Free returns the memory.
+func (p *Params) Free() {
+	for _, f := range p.Groups {
+		for _, t := range []*cuda.Tensor{f.Value, f.Grad, f.M, f.V} {
+			if t != nil {
+				t.Free()
+			}
+		}
+	}
+	p.Stats.Free()
+}
+
+// Layer is the parameters of the convolution at a node, and its place in Layers.
+func (p *Params) Layer(node int) (*LayerParams, int) { return &p.Layers[p.layer[node]], p.layer[node] }
+
+// Norm is the parameters of the batch norm at a node.
+func (p *Params) Norm(node int) *NormParams { return &p.Norms[p.norm[node]] }
+
+// Quantized tells whether the net has quantizers at all.
+func (p *Params) Quantized() bool { return p.Config.Space != nil }
+
+// paramBuilder collects sizes first, so that each group is one buffer, and hands out the views after.
+type paramBuilder struct {
+	p     *Params
+	sizes [groups]int
+	stats int
+	bind  []func() // run once the buffers exist
+}
+
+func (b *paramBuilder) want(name string, g Group, value, grad **cuda.Tensor, fill float32, shape ...int) {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	offset := b.sizes[g]
+	b.sizes[g] += n
+	b.bind = append(b.bind, func() {
+		f := b.p.Groups[g]
+		*value, *grad = f.Value.View(offset, shape...), f.Grad.View(offset, shape...)
+		if fill != 0 {
+			fillWith(*value, fill)
+		}
+		b.p.Entries = append(b.p.Entries, Entry{Name: name, Group: g, Offset: offset, Value: *value, Grad: *grad})
+	})
+}
+
+func fillWith(t *cuda.Tensor, v float32) {
+	values := make([]float32, t.Len())
+	for i := range values {
+		values[i] = v
+	}
+	t.Set(values)
+}
+
+func (b *paramBuilder) addLayer(node int, n Node) {
+	p, index := b.p, len(b.p.Layers)
+	p.layer[node] = index
+	p.Layers = append(p.Layers, LayerParams{Name: n.Name})
+	l := func() *LayerParams { return &p.Layers[index] } // Layers grows until all are added
+	tensors := 1
+	if s := p.Config.Space; s != nil {
+		l().WeightBits, l().InputBits = s.Weight[index], s.Input[index]
+		l().Signed = s.Layers[index].SignedInput
+		if !p.Config.SharedWeights {
+			tensors = len(s.Weight[index])
+		}
+	}
+	in := p.Graph.Nodes[n.In[0]].C / n.Conv.Groups
+	quantized, wbits, xbits := p.Quantized(), len(l().WeightBits), len(l().InputBits)
+	var lp layerSlots
+	b.want(n.Name+".weight", Filters, &lp.w, &lp.dw, 0, tensors, n.C, n.Conv.R, n.Conv.S, in)
+	if n.Conv.Bias {
+		b.want(n.Name+".bias", Affine, &lp.bias, &lp.dbias, 0, n.C)
+	}
+	if quantized {
+		steps := []int{wbits, n.C}
+		if n.Conv.PerTensor {
+			steps = steps[:1]
+		}
+		b.want(n.Name+".weight_step", Steps, &lp.ws, &lp.dws, 1, steps...)
+		b.want(n.Name+".input_step", Steps, &lp.xs, &lp.dxs, 1, xbits)
+	}
+	b.bind = append(b.bind, func() {
+		l := l()
+		l.W, l.DW, l.Bias, l.DBias = lp.w, lp.dw, lp.bias, lp.dbias
+		l.WStep, l.DWStep, l.XStep, l.DXStep = lp.ws, lp.dws, lp.xs, lp.dxs
+	})
+}
+
+type layerSlots struct{ w, dw, ws, dws, xs, dxs, bias, dbias *cuda.Tensor }
+
+func (b *paramBuilder) addNorm(node int, n Node) {
+	p, index := b.p, len(b.p.Norms)
+	p.norm[node] = index
+	layer := p.layer[n.In[0]]
+	np := NormParams{Name: n.Name, Kind: p.Config.Norm, Layer: layer, WeightOptions: 1, InputOptions: 1}
+	if p.Quantized() {
+		np.WeightOptions, np.InputOptions = len(p.Layers[layer].WeightBits), len(p.Layers[layer].InputBits)
+	}
+	if np.WeightOptions == 1 && np.InputOptions == 1 {
+		np.Kind = NormPlain
+	}
+	p.Norms = append(p.Norms, np)
+	t, s := cuda.NormSets(string(np.Kind), np.WeightOptions, np.InputOptions)
+	var g, dg, be, dbe *cuda.Tensor
+	b.want(n.Name+".weight", Affine, &g, &dg, 0, t, n.C)
+	b.want(n.Name+".bias", Affine, &be, &dbe, 0, t, n.C)
+	offset := b.stats
+	b.stats += 2 * s * n.C
+	b.bind = append(b.bind, func() {
+		np := &p.Norms[index]
+		np.Gamma, np.DGamma, np.Beta, np.DBeta = g, dg, be, dbe
+		np.Mean, np.Var = p.Stats.View(offset, s, n.C), p.Stats.View(offset+s*n.C, s, n.C)
+		np.SetAffine(ones(n.C), make([]float32, n.C))
+		fillWith(np.Var, 1)
+	})
+}
+
+func ones(n int) []float32 {
+	v := make([]float32, n)
+	for i := range v {
+		v[i] = 1
+	}
+	return v
+}
+
+func (b *paramBuilder) allocate() {
+	p := b.p
+	for g := range p.Groups {
+		n := max(1, b.sizes[g]) // a net without norms still has a buffer
+		f := &p.Groups[g]
+		f.Value, f.Grad, f.M = p.Dev.New(cuda.Float32, n), p.Dev.New(cuda.Float32, n), p.Dev.New(cuda.Float32, n)
+		if Group(g) == Steps {
+			f.V = p.Dev.New(cuda.Float32, n)
+		}
+	}
+	p.Stats = p.Dev.New(cuda.Float32, max(1, b.stats))
+	for _, f := range b.bind {
+		f()
+	}
+}
+
+// SetAffine starts every set of a norm from one gamma and beta [C]. Additions of the kinds gate and
+// eta start at 0.
+func (n *NormParams) SetAffine(gamma, beta []float32) {
+	c := len(gamma)
+	for t := range n.Gamma.Dim(0) {
+		g, b := gamma, beta
+		if t > 0 && n.Kind != NormPair {
+			g, b = make([]float32, c), make([]float32, c)
+		}
+		n.Gamma.View(t*c, c).Set(g)
+		n.Beta.View(t*c, c).Set(b)
+	}
+}
+
+// SetStats starts every set of a norm's running statistics from one mean and variance [C].
+func (n *NormParams) SetStats(mean, variance []float32) {
+	c := len(mean)
+	for s := range n.Mean.Dim(0) {
+		n.Mean.View(s*c, c).Set(mean)
+		n.Var.View(s*c, c).Set(variance)
+	}
+}
+
+// SetFilter starts every bit width's filter of a layer from one [K,R,S,C/groups].
+func (l *LayerParams) SetFilter(w []float32) {
+	if l.W.Len()%len(w) != 0 {
+		panic(fmt.Sprintf("nn.SetFilter %s: %d values for %v", l.Name, len(w), l.W))
+	}
+	for b := range l.W.Dim(0) {
+		l.W.View(b*len(w), l.W.Shape()[1:]...).Set(w)
+	}
+}

@@ -1,0 +1,216 @@
+package nn
+
+import (
+	"vimps-gpu/cuda"
+	"vimps-gpu/quant"
+)
+
+// Gates is the gate matrix that a Plan reads and, in training, whose gradient it adds to. Row g is the
+// g-th searched gate of Space.Gates, column i its i-th candidate; one more row, of ones, stands for
+// every pinned gate.
+type Gates struct {
+	Z, DZ *cuda.Tensor // f32 [gates+1, cuda.MaxBits]
+	rows  [][2]int     // [layer] row of the weight gate and of the input gate
+}
+
+// NewGates allocates the matrix for a space; nil for the fp32 net.
+func NewGates(dev *cuda.Device, s *quant.Space) *Gates {
+	searched := s.Gates()
+	g := &Gates{Z: dev.New(cuda.Float32, len(searched)+1, cuda.MaxBits), DZ: dev.New(cuda.Float32, len(searched)+1, cuda.MaxBits)}
+	for range s.Layers {
+		g.rows = append(g.rows, [2]int{len(searched), len(searched)})
+	}
+	for row, gate := range searched {
+		g.rows[gate.Layer][gate.Kind] = row
+	}
+	z := make([]float32, g.Z.Len())
+	for i := range cuda.MaxBits {
+		z[len(searched)*cuda.MaxBits+i] = 1
+	}
+	g.Z.Set(z)
+	return g
+}
+
+// Row is the row of a layer's gate; the last one where it is pinned.
+func (g *Gates) Row(layer int, k quant.Kind) int { return g.rows[layer][k] }
+
+func (g *Gates) view(t *cuda.Tensor, layer int, k quant.Kind) *cuda.Tensor {
+	return t.View(g.rows[layer][k]*cuda.MaxBits, cuda.MaxBits)
+}
+
+// SetChild makes every row the one-hot choice of a.
+func (g *Gates) SetChild(s *quant.Space, a quant.Assignment) {
+	z := make([]float32, g.Z.Len())
+	for layer := range s.Layers {
+		w, x := s.Choice(a, layer)
+		z[g.rows[layer][quant.Weight]*cuda.MaxBits+w] = 1
+		z[g.rows[layer][quant.Input]*cuda.MaxBits+x] = 1
+	}
+	for i := range cuda.MaxBits { // pinned gates share the last row
+		z[(g.Z.Dim(0)-1)*cuda.MaxBits+i] = 1
+	}
+	g.Z.Set(z)
+}
+
+// Scalars are the device numbers that a Plan's recorded work reads anew at each launch.
+type Scalars struct {
+	GradScale *cuda.Tensor // f32 [1]: 1/G, where G micro-batches make a step
+	Momentum  *cuda.Tensor // f32 [1]: of the running statistics
+	U         *cuda.Tensor // f32 [1]: u(eta) for NormEta
+}
+
+// NewScalars allocates them with GradScale 1 and Momentum 0.1.
+func NewScalars(dev *cuda.Device) *Scalars {
+	return &Scalars{GradScale: dev.From([]float32{1}, 1), Momentum: dev.From([]float32{0.1}, 1), U: dev.New(cuda.Float32, 1)}
+}
+
+// PlanOptions says what a Plan is for.
+type PlanOptions struct {
+	Batch      int
+	Train      bool         // Backward is wanted; implies BatchStats
+	BatchStats bool         // normalise by the batch and move the running statistics: training, recalibration
+	LossScale  *cuda.Tensor // f32 [1] that multiplies the loss's gradient; nil: 1
+	KeepValues bool         // every node's value stays readable after Forward: calibration
+}
+
+// Plan is a Graph compiled for a batch: its buffers, and the methods that put its work on the device's
+// queue. Call PackFilters, Forward and Backward in this order inside cuda.Device.Record.
+type Plan struct {
+	Params  *Params
+	Options PlanOptions
+	Input   *cuda.Tensor // f32 [N,H,W,C]: the images, normalised
+	Labels  *cuda.Tensor // i32 [N]
+	Logits  *cuda.Tensor // f32 [N,1,1,classes]
+	Loss    *cuda.Tensor // f32 [2]: sum over the batch of cross-entropy, and of right answers
+
+	dev      *cuda.Device
+	gates    *Gates
+	scalars  *Scalars
+	steps    []step
+	value    []*cuda.Tensor // of each node; nil where fused into a later one
+	grad     []*cuda.Tensor // of each node while the backward pass is compiled
+	free     map[bufferKey][]*cuda.Tensor
+	all      []*cuda.Tensor // everything to free
+	partial  *cuda.Tensor   // filter gradients of the chunks, one layer at a time
+	lossRows *cuda.Tensor   // [N,2]
+	dlogits  *cuda.Tensor   // gradient of Logits; nil unless training
+	pending  []func()       // parameter gradients that wait for the end of a region
+}
+
+// step is a part of a Plan: a convolution, a unit [norm . add . relu] or a pool.
+type step interface {
+	compileBackward(p *Plan)
+	forward(p *Plan)
+	backward(p *Plan)
+}
+
+type bufferKey struct{ border, h, w, c int }
+
+// NewPlan compiles. gates is nil for an fp32 net.
+func NewPlan(params *Params, gates *Gates, scalars *Scalars, o PlanOptions) *Plan {
+	o.BatchStats = o.BatchStats || o.Train
+	p := &Plan{
+		Params: params, Options: o, dev: params.Dev, gates: gates, scalars: scalars,
+		value: make([]*cuda.Tensor, len(params.Graph.Nodes)), grad: make([]*cuda.Tensor, len(params.Graph.Nodes)),
+		free: map[bufferKey][]*cuda.Tensor{},
+	}
+	p.compileForward()
+	out := p.value[len(p.value)-1]
+	p.Logits = out
+	p.Labels = p.keep(p.dev.New(cuda.Int32, o.Batch))
+	p.Loss = p.keep(p.dev.New(cuda.Float32, 2))
+	p.lossRows = p.keep(p.dev.New(cuda.Float32, o.Batch, 2))
+	if o.Train {
+		last := len(p.value) - 1
+		p.dlogits = p.take(params.Graph.Nodes[last], 0)
+		p.grad[last] = p.dlogits
+		for i := len(p.steps) - 1; i >= 0; i-- {
+			p.steps[i].compileBackward(p)
+		}
+	}
+	return p
+}
+
+// Free returns the Plan's buffers.
+func (p *Plan) Free() {
+	for _, t := range p.all {
+		t.Free()
+	}
+}
+
+// keep notes a buffer that the Plan owns.
+func (p *Plan) keep(t *cuda.Tensor) *cuda.Tensor {
+	p.all = append(p.all, t)
+	return t
+}
+
+// take gives an activation buffer for a node's value. A buffer is reused only for the same shape and
+// border: the same image then lies at the same place, so that ops of one region, which do image after
+// image, never meet each other's images, and the border stays zero.
+func (p *Plan) take(n Node, border int) *cuda.Tensor {
+	key := bufferKey{border, n.H, n.W, n.C}
+	if list := p.free[key]; len(list) > 0 {
+		t := list[len(list)-1]
+		p.free[key] = list[:len(list)-1]
+		return t
+	}
+	return p.keep(p.dev.NewAct(border, p.Options.Batch, n.H, n.W, n.C))
+}
+
+// give returns a buffer for reuse by work compiled later.
+func (p *Plan) give(t *cuda.Tensor) {
+	s := t.Shape()
+	key := bufferKey{t.Border(), s[1], s[2], s[3]}
+	p.free[key] = append(p.free[key], t)
+}
+
+// PackFilters emits the mix of every layer's filters under the gates and their packing.
+func (p *Plan) PackFilters() {
+	for _, s := range p.steps {
+		if c, ok := s.(*convStep); ok {
+			c.pack(p)
+		}
+	}
+}
+
+// Forward emits the forward pass and the loss, from Input and Labels to Logits and Loss.
+func (p *Plan) Forward() {
+	if !p.Options.BatchStats {
+		for _, s := range p.steps {
+			if u, ok := s.(*unitStep); ok {
+				u.running(p)
+			}
+		}
+	}
+	for _, s := range p.steps {
+		s.forward(p)
+	}
+	cuda.SoftmaxCrossEntropy(p.lossRows, p.dlogits, p.Logits, p.Labels, p.Options.LossScale)
+	cuda.SumRows(p.Loss, p.lossRows, nil, false)
+}
+
+// Backward emits the backward pass: gradients of the mean loss are added, times GradScale, to the
+// parameters' and, unscaled, to those of the gates.
+func (p *Plan) Backward() {
+	for i := len(p.steps) - 1; i >= 0; i-- {
+		p.steps[i].backward(p)
+	}
+	p.flush()
+}
+
+// flush emits the parameter gradients whose image parts have been emitted.
+func (p *Plan) flush() {
+	for _, f := range p.pending {
+		f()
+	}
+	p.pending = p.pending[:0]
+}
+
+// addGrad returns the buffer of a node's gradient and whether a contribution must be added to it.
+func (p *Plan) addGrad(node int) (t *cuda.Tensor, accumulate bool) {
+	if p.grad[node] == nil {
+		p.grad[node] = p.take(p.Params.Graph.Nodes[node], 0)
+		return p.grad[node], false
+	}
+	return p.grad[node], true
+}

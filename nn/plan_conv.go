@@ -1,0 +1,181 @@
+package nn
+
+import (
+	"math"
+
+	"vimps-gpu/cuda"
+	"vimps-gpu/quant"
+)
+
+// convStep is input mix, weight mix and convolution.
+type convStep struct {
+	node, in, layer int
+	params          *LayerParams
+	filter          *cuda.Filter
+	weights, inputs *cuda.Mix    // nil in an fp32 net
+	mixed           *cuda.Tensor // weights under the gates [K,R,S,C/groups]
+	x, xq, y        *cuda.Tensor // input, mixed input (x itself in an fp32 net), output
+
+	// backward
+	dmixed, wrows, xrows *cuda.Tensor // gradient of mixed; sums of the mixes' gradients [K,2B], [N,2B]
+	brows                *cuda.Tensor // bias gradients of the images [N,K]
+	dy, dxq, dx          *cuda.Tensor
+	dyFrom               *cuda.Tensor // gradient of the output where it must be copied into a border first
+	addDx                bool
+}
+
+func codeRanges(bits []int, signed bool) (lo, hi []float32) {
+	for _, b := range bits {
+		r := quant.Unsigned
+		if signed {
+			r = quant.Signed
+		}
+		lo, hi = append(lo, float32(r(b).Min)), append(hi, float32(r(b).Max))
+	}
+	return lo, hi
+}
+
+func newConvStep(p *Plan, node int) *convStep {
+	g := p.Params.Graph
+	n := g.Nodes[node]
+	in := g.Nodes[n.In[0]]
+	params, layer := p.Params.Layer(node)
+	c := &convStep{node: node, in: n.In[0], layer: layer, params: params, x: p.value[n.In[0]]}
+	geom := cuda.ConvGeom{C: in.C, K: n.C, R: n.Conv.R, S: n.Conv.S, Stride: n.Conv.Stride, Pad: n.Conv.Pad, Dilation: 1, Groups: n.Conv.Groups}
+	c.filter = p.dev.NewFilter(geom, in.H, in.W, n.Conv.Bias, p.Options.Train)
+	p.keep(c.filter.Forward)
+	if c.filter.Backward != nil {
+		p.keep(c.filter.Backward)
+	}
+	c.xq = c.x
+	if p.Params.Quantized() {
+		c.weights, c.inputs = c.mixes(p)
+		c.mixed = p.keep(p.dev.New(cuda.Float32, params.W.Shape()[1:]...))
+		c.xq = p.take(in, n.Conv.Pad)
+	} else {
+		c.mixed = params.W.View(0, params.W.Shape()[1:]...)
+	}
+	c.y = p.take(n, 0)
+	if c.xq != c.x && !p.Options.Train {
+		p.give(c.xq)
+	}
+	p.value[node] = c.y
+	return c
+}
+
+func (c *convStep) mixes(p *Plan) (weights, inputs *cuda.Mix) {
+	wlo, whi := codeRanges(c.params.WeightBits, true)
+	xlo, xhi := codeRanges(c.params.InputBits, c.params.Signed)
+	weights = &cuda.Mix{Min: wlo, Max: whi, Z: p.gates.view(p.gates.Z, c.layer, quant.Weight), Step: c.params.WStep}
+	inputs = &cuda.Mix{Min: xlo, Max: xhi, Z: p.gates.view(p.gates.Z, c.layer, quant.Input), Step: c.params.XStep}
+	return weights, inputs
+}
+
+func (c *convStep) pack(p *Plan) {
+	if c.weights != nil {
+		cuda.MixWeight(c.mixed, c.params.W, c.weights, p.Params.Config.SharedWeights)
+	}
+	cuda.ConvPack(c.filter, c.mixed)
+}
+
+func (c *convStep) forward(*Plan) {
+	if c.xq != c.x {
+		cuda.MixInput(c.xq, c.x, c.inputs)
+	}
+	cuda.Conv(c.y, c.xq, c.filter, c.params.Bias)
+}
+
+func (c *convStep) compileBackward(p *Plan) {
+	n, in := p.Params.Graph.Nodes[c.node], p.Params.Graph.Nodes[c.in]
+	dout := p.grad[c.node]
+	border := c.filter.DyBorder()
+	c.dy = dout
+	if dout.Border() < border {
+		c.dyFrom, c.dy = dout, p.take(n, border)
+	}
+	need := p.dev.FilterPartial(c.filter, p.Options.Batch)
+	if p.partial == nil || p.partial.Len() < need {
+		p.partial = p.keep(p.dev.New(cuda.Float32, need))
+	}
+	if c.params.Bias != nil {
+		c.brows = p.keep(p.dev.New(cuda.Float32, p.Options.Batch, n.C))
+	}
+	if c.weights == nil {
+		c.dmixed = p.keep(p.dev.New(cuda.Float32, c.mixed.Shape()...))
+		if c.in != 0 {
+			c.dx, c.addDx = p.addGrad(c.in)
+			c.dxq = c.dx
+			if c.addDx {
+				c.dxq = p.take(in, 0)
+			}
+		}
+	} else {
+		c.dmixed = p.keep(p.dev.New(cuda.Float32, c.mixed.Shape()...))
+		c.wrows = p.keep(p.dev.New(cuda.Float32, n.C, 2*len(c.params.WeightBits)))
+		c.xrows = p.keep(p.dev.New(cuda.Float32, p.Options.Batch, 2*len(c.params.InputBits)))
+		c.dxq = p.take(in, 0)
+		if c.in != 0 {
+			c.dx, c.addDx = p.addGrad(c.in)
+		}
+	}
+	p.give(c.dy)
+	if c.dxq != c.dx {
+		p.give(c.dxq)
+	}
+	if c.dyFrom != nil {
+		p.give(c.dyFrom)
+	}
+	p.grad[c.node] = nil
+}
+
+func (c *convStep) backward(p *Plan) {
+	if c.dyFrom != nil {
+		cuda.MixInput(c.dy, c.dyFrom, nil)
+	}
+	if c.brows != nil {
+		cuda.BiasGrad(c.brows, c.dy)
+	}
+	p.flush() // the chunks' buffer may hold another layer's
+	cuda.ConvFilterGrad(p.partial, c.xq, c.dy, c.filter)
+	if c.dxq != nil {
+		cuda.ConvInputGrad(c.dxq, c.dy, c.filter)
+	}
+	if c.dxq != c.dx {
+		cuda.MixInputGrad(c.dx, c.xrows, c.dxq, c.x, c.inputs, c.addDx)
+	}
+	p.pending = append(p.pending, func() { c.parameterGradients(p) })
+}
+
+// parameterGradients emits what follows once all images are through: sums over chunks and images.
+func (c *convStep) parameterGradients(p *Plan) {
+	scale := p.scalars.GradScale
+	cuda.ConvFilterGradReduce(c.dmixed, p.partial, c.filter, p.Options.Batch)
+	if c.brows != nil {
+		cuda.SumRows(c.params.DBias, c.brows, scale, true)
+	}
+	if c.weights == nil {
+		cuda.AddScaled(c.params.DW, c.dmixed, scale)
+		return
+	}
+	cuda.MixWeightGrad(c.params.DW, c.wrows, c.dmixed, c.params.W, c.weights, p.Params.Config.SharedWeights, scale)
+	dzw, dzx := p.gates.view(p.gates.DZ, c.layer, quant.Weight), p.gates.view(p.gates.DZ, c.layer, quant.Input)
+	cuda.MixReduce(dzw, c.params.DWStep, c.wrows, stepScale(c.weights.Max, c.weightsPerStep()), scale)
+	cuda.MixReduce(dzx, c.params.DXStep, c.xrows, stepScale(c.inputs.Max, c.x.Len()/p.Options.Batch), scale)
+}
+
+func (c *convStep) weightsPerStep() int {
+	if len(c.params.WStep.Shape()) == 2 {
+		return c.mixed.Len() / c.mixed.Dim(0)
+	}
+	return c.mixed.Len()
+}
+
+// stepScale is LSQ's gradient scale of a step, 1/sqrt(n*qmax), n the values that share it
+// (Esser et al. 2020, section 2.2).
+func stepScale(qmax []float32, n int) []float32 {
+	g := make([]float32, len(qmax))
+	for i, q := range qmax {
+		g[i] = float32(1 / math.Sqrt(float64(n)*float64(q)))
+	}
+	return g
+}

@@ -1,0 +1,59 @@
+package onesot
+
+import (
+	"math"
+
+	"vimps-gpu/cuda"
+	"vimps-gpu/nn"
+	"vimps-gpu/nn/data"
+)
+
+// Pretrainer trains the fp32 net that a supernet starts from, where no weights are given: SGD with momentum 0.9
+// and a cosine learning rate.
+type Pretrainer struct {
+	Params   *nn.Params
+	settings Settings
+	plan     *nn.Plan
+	feed     *nn.Feed
+	lr       *cuda.Tensor
+	step     *cuda.Graph
+}
+
+// NewPretrainer compiles the training step of an fp32 net.
+func NewPretrainer(params *nn.Params, s Settings, set *data.Set, a nn.Augment) *Pretrainer {
+	t := &Pretrainer{Params: params, settings: s, lr: params.Dev.New(cuda.Float32, 1)}
+	t.plan = nn.NewPlan(params, nil, nn.NewScalars(params.Dev), nn.PlanOptions{Batch: s.Batch, Train: true})
+	t.feed = nn.NewFeed(t.plan, set.Mean, set.Std, a)
+	t.step = params.Dev.Record(func() {
+		t.feed.Emit()
+		t.plan.PackFilters()
+		t.plan.Forward()
+		t.plan.Backward()
+		f, a := params.Groups[nn.Filters], params.Groups[nn.Affine]
+		cuda.SGD(f.Value, f.Grad, f.M, t.lr, 0.9, float32(s.WeightDecay))
+		cuda.SGD(a.Value, a.Grad, a.M, t.lr, 0.9, 0)
+	})
+	return t
+}
+
+// Step trains on one batch: step of steps, the images of split at positions.
+func (t *Pretrainer) Step(step, steps int, split data.Split, positions []int) Terms {
+	t.lr.Set([]float32{float32(t.settings.PretrainLR * (1 + math.Cos(math.Pi*float64(step)/float64(steps))) / 2)})
+	t.feed.Fill(split, positions, nn.Draw{Seed: t.settings.Seed, Batch: 1<<41 + uint64(step)})
+	t.step.Launch()
+	loss, n := t.plan.Loss.Get(nil), float64(len(positions))
+	return Terms{Task: float64(loss[0]) / n, Accuracy: float64(loss[1]) / n}
+}
+
+// Free returns the training buffers; the parameters stay.
+func (t *Pretrainer) Free() {
+	t.step.Free()
+	t.plan.Free()
+}
+
+func (t *Pretrainer) nonFinite() string {
+	if name := t.plan.NonFinite(); name != "" {
+		return name
+	}
+	return "the loss"
+}

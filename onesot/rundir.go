@@ -1,0 +1,223 @@
+package onesot
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"vimps-gpu/nn/atomicfile"
+)
+
+// Names of the files in a run directory.
+const (
+	runFile     = "run.json"
+	stateFile   = "state.safetensors"
+	metricsFile = "metrics.jsonl"
+	frontFile   = "front.json"
+	lockFile    = "lock"
+)
+
+// Config is everything that decides what a run computes. It is kept as run.json.
+type Config struct {
+	Version     string   `json:"version"`
+	Model       string   `json:"model"`
+	Data        string   `json:"data"`
+	DataHash    string   `json:"data_sha256"`
+	Weights     string   `json:"weights,omitempty"` // file that the fp32 net was read from
+	WeightsHash string   `json:"weights_sha256,omitempty"`
+	WeightBits  []int    `json:"weight_bits"`
+	InputBits   []int    `json:"input_bits"`
+	FirstLayer  string   `json:"first_layer"` // bits, such as 8/8, or search
+	LastLayer   string   `json:"last_layer"`
+	TrainImages int      `json:"train_images"` // at most so many of the training split; 0: all
+	Device      string   `json:"device"`
+	Arithmetic  string   `json:"arithmetic"` // of the device: decides the bits of every result
+	Settings    Settings `json:"settings"`
+}
+
+// Run is a run directory, locked while it is open unless it came from [ViewRun].
+type Run struct {
+	Dir    string
+	Config Config
+	lock   *os.File
+}
+
+// CreateRun makes a run directory for a configuration. One that already holds a run is an error.
+func CreateRun(dir string, c Config) (*Run, error) {
+	r := &Run{Dir: dir, Config: c}
+	return r, r.Create()
+}
+
+// Create makes the directory of a Run that exists in memory only, and locks it. One that already holds a run is
+// an error.
+func (r *Run) Create() error {
+	if err := os.MkdirAll(r.Dir, 0o777); err != nil {
+		return fmt.Errorf("run directory: %w", err)
+	}
+	locked, err := lockRun(r.Dir)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(r.path(runFile)); err == nil {
+		locked.Close()
+		return fmt.Errorf("run directory %s holds a run already; go on with it by --resume or take another --out", r.Dir)
+	}
+	if err := r.writeJSON(runFile, r.Config); err != nil {
+		locked.Close()
+		return err
+	}
+	r.lock = locked.lock
+	return nil
+}
+
+// ViewRun opens a run for reading only: it is not locked, and nothing in its directory changes.
+func ViewRun(dir string) (*Run, error) {
+	c, err := ReadConfig(dir)
+	return &Run{Dir: dir, Config: c}, err
+}
+
+// OpenRun opens and locks an existing run.
+func OpenRun(dir string) (*Run, error) {
+	c, err := ReadConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	r, err := lockRun(dir)
+	if err != nil {
+		return nil, err
+	}
+	r.Config = c
+	return r, nil
+}
+
+// ReadConfig reads a run's configuration without locking it.
+func ReadConfig(dir string) (Config, error) {
+	var c Config
+	data, err := os.ReadFile(filepath.Join(dir, runFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, fmt.Errorf("run directory %s: there is no %s in it", dir, runFile)
+	}
+	if err != nil {
+		return c, fmt.Errorf("run directory: %w", err)
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&c); err != nil {
+		return c, fmt.Errorf("%s: %w", filepath.Join(dir, runFile), err)
+	}
+	if err := c.Settings.Check(); err != nil {
+		return c, fmt.Errorf("%s: %w", filepath.Join(dir, runFile), err)
+	}
+	return c, nil
+}
+
+func lockRun(dir string) (*Run, error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o666)
+	if err != nil {
+		return nil, fmt.Errorf("run directory: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("run directory %s is in use by another process", dir)
+	}
+	r := &Run{Dir: dir, lock: f}
+	if err := atomicfile.RemoveLeftovers(dir); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("run directory: %w", err)
+	}
+	return r, nil
+}
+
+// Close unlocks the run.
+func (r *Run) Close() {
+	if r.lock != nil {
+		r.lock.Close()
+	}
+}
+
+func (r *Run) path(name string) string { return filepath.Join(r.Dir, name) }
+
+func (r *Run) writeJSON(name string, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return r.writeFile(name, append(data, '\n'))
+}
+
+func (r *Run) writeFile(name string, data []byte) error {
+	return atomicfile.Write(r.path(name), func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// WriteFront writes front.json.
+func (r *Run) WriteFront(f *Front) error {
+	data, err := f.JSON()
+	if err != nil {
+		return err
+	}
+	return r.writeFile(frontFile, data)
+}
+
+// ReadRunFront reads the front.json of a run directory.
+func ReadRunFront(dir string) (*Front, error) { return ReadFront(filepath.Join(dir, frontFile)) }
+
+// Differences lists what two configurations disagree about, as "name: old, new", by the names of run.json.
+func (c Config) Differences(other Config) []string {
+	a, b := c.fields(), other.fields()
+	var names []string
+	for name := range a {
+		names = append(names, name)
+	}
+	for name := range b {
+		if _, ok := a[name]; !ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	var out []string
+	for _, name := range names {
+		if a[name] != b[name] {
+			out = append(out, fmt.Sprintf("%s: %s, now %s", name, orNone(a[name]), orNone(b[name])))
+		}
+	}
+	return out
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+// fields is the configuration flattened to text, settings beside the rest.
+func (c Config) fields() map[string]string {
+	out := map[string]string{}
+	for _, v := range []any{c, c.Settings} {
+		data, err := json.Marshal(v)
+		if err != nil {
+			panic(err) // a struct of plain fields always encodes
+		}
+		var fields map[string]json.RawMessage
+		if err := json.Unmarshal(data, &fields); err != nil {
+			panic(err)
+		}
+		for name, value := range fields {
+			if name != "settings" {
+				out[name] = strings.Trim(string(value), `"`)
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,290 @@
+package onesot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"vimps-gpu/cuda"
+	"vimps-gpu/nn"
+	"vimps-gpu/nn/data"
+	"vimps-gpu/nn/model"
+	"vimps-gpu/nn/weights"
+	"vimps-gpu/quant"
+)
+
+// Phase is a part of a run.
+type Phase string
+
+// The phases of training, in order; the sweep follows.
+const (
+	PhaseFP32   Phase = "fp32"   // training of the fp32 net, where no weights were given
+	PhaseSearch Phase = "search" // training of the supernet
+)
+
+// ErrInterrupted ends a run that was asked to stop; its state is saved.
+var ErrInterrupted = errors.New("interrupted; the state is saved")
+
+// ErrDiverged ends a training whose loss or state is no longer finite.
+var ErrDiverged = errors.New("training diverged")
+
+// Progress is told after every step.
+type Progress struct {
+	Phase       Phase
+	Step, Steps int // steps done, of the phase
+	Images      int // of one step
+	Epochs      int
+	Terms       Terms
+	EpochEnd    bool
+	Epoch       Terms // mean over the epoch, at its end
+}
+
+// Options of running that do not change what is computed.
+type Options struct {
+	SaveEvery int // steps between states on disk
+	Progress  func(Progress)
+}
+
+// Search is a run in memory.
+type Search struct {
+	Space *quant.Space
+	Cost  *quant.CostTable
+	Net   *Supernet
+	FP32  *Accuracy // of the fp32 net; nil until it is known
+
+	run        *Run
+	dev        *cuda.Device
+	set        *data.Set
+	train, val data.Split
+	model      model.Model
+	graph      *nn.Graph
+	phase      Phase
+	step       int   // done in this phase
+	sum        Terms // of the epoch under way
+	fp32       *nn.Params
+}
+
+// NewSearch builds what a run needs from its configuration and data. custom, where not nil, makes the cost table that
+// replaces BOPs.
+func NewSearch(dev *cuda.Device, run *Run, set *data.Set, custom func(*quant.Space) (*quant.CostTable, error)) (*Search, error) {
+	c := run.Config
+	if c.DataHash != set.Hash {
+		return nil, fmt.Errorf("data %s: its images are not those of the run in %s (sha256 %.12s..., then %.12s...)", c.Data, run.Dir, set.Hash, c.DataHash)
+	}
+	s := &Search{run: run, dev: dev, set: set, phase: PhaseFP32}
+	var err error
+	if s.model, err = model.Find(c.Model); err != nil {
+		return nil, err
+	}
+	if s.graph, s.Space, err = NetAndSpace(c, set); err != nil {
+		return nil, err
+	}
+	s.Cost = quant.BOPs(s.Space)
+	if custom != nil {
+		if s.Cost, err = custom(s.Space); err != nil {
+			return nil, err
+		}
+	}
+	s.train, s.val = Splits(c, set)
+	if s.train.Len() < c.Settings.Batch {
+		return nil, fmt.Errorf("--batch %d: there are only %d training images", c.Settings.Batch, s.train.Len())
+	}
+	s.Net, err = NewSupernet(dev, s.graph, s.Space, s.Cost, c.Settings)
+	return s, err
+}
+
+// NetAndSpace builds a configuration's net for a data set, and the space of its bit widths.
+func NetAndSpace(c Config, set *data.Set) (*nn.Graph, *quant.Space, error) {
+	m, err := model.Find(c.Model)
+	if err != nil {
+		return nil, nil, err
+	}
+	g, err := m.Graph(set.Train.H(), set.Train.W(), set.Train.C(), len(set.Classes))
+	if err != nil {
+		return nil, nil, err
+	}
+	space, err := c.Space(g.Layers())
+	return g, space, err
+}
+
+// Space is what the configuration searches in a net of these layers.
+func (c Config) Space(layers []quant.Layer) (*quant.Space, error) {
+	policy, err := c.Policy()
+	if err != nil {
+		return nil, err
+	}
+	return quant.NewSpace(layers, policy)
+}
+
+// Policy says which bit widths the configuration searches.
+func (c Config) Policy() (quant.Policy, error) {
+	policy := quant.Policy{WeightBits: c.WeightBits, InputBits: c.InputBits}
+	var err error
+	if policy.First, err = quant.ParsePin(c.FirstLayer); err != nil {
+		return policy, fmt.Errorf("--first-layer: %w", err)
+	}
+	if policy.Last, err = quant.ParsePin(c.LastLayer); err != nil {
+		return policy, fmt.Errorf("--last-layer: %w", err)
+	}
+	return policy, nil
+}
+
+// Splits cuts the training images in two: those that are trained on and those that children are selected by. Test
+// images select nothing.
+func Splits(c Config, set *data.Set) (train, val data.Split) {
+	all := set.Train
+	if c.TrainImages > 0 && c.TrainImages < all.Len() {
+		_, all = all.Holdout(float64(c.TrainImages)/float64(all.Len()), c.Settings.Seed)
+	}
+	return all.Holdout(c.Settings.HoldOut, c.Settings.Seed)
+}
+
+// Train runs what is left of the training, from the state on disk where resume is set.
+func (s *Search) Train(ctx context.Context, resume bool, o Options) error {
+	if resume {
+		if err := s.load(); err != nil {
+			return err
+		}
+		if err := s.run.truncateMetrics(s.phase, s.step); err != nil {
+			return err
+		}
+	}
+	if s.phase == PhaseFP32 {
+		if err := s.trainFP32(ctx, o); err != nil {
+			return err
+		}
+		s.startSearch()
+	}
+	s.Net.PrepareTraining(s.set, s.model.Augment)
+	defer s.Net.FinishTraining()
+	return s.loop(ctx, o, s.run.Config.Settings.Epochs, s.Net.Step, s.Net.nonFinite)
+}
+
+// trainFP32 reads the fp32 net or trains it.
+func (s *Search) trainFP32(ctx context.Context, o Options) error {
+	c := s.run.Config
+	p := s.fp32Params()
+	if c.Weights != "" {
+		f, err := weights.ReadFile(c.Weights)
+		if err != nil {
+			return fmt.Errorf("--weights: %w", err)
+		}
+		if _, err := p.Load(f); err != nil {
+			return fmt.Errorf("--weights: %w", err)
+		}
+		return nil
+	}
+	if s.step == 0 {
+		p.Init(c.Settings.Seed)
+	}
+	t := NewPretrainer(p, c.Settings, s.set, s.model.Augment)
+	defer t.Free()
+	return s.loop(ctx, o, c.Settings.PretrainEpochs, t.Step, t.nonFinite)
+}
+
+func (s *Search) fp32Params() *nn.Params {
+	if s.fp32 == nil {
+		s.fp32 = nn.NewParams(s.dev, s.graph, nn.Config{})
+	}
+	return s.fp32
+}
+
+// startSearch evaluates the fp32 net and gives its values to the supernet.
+func (s *Search) startSearch() {
+	e := nn.NewEvaluator(s.fp32, nil, s.set, s.model.Augment)
+	s.FP32 = &Accuracy{Val: e.Score(s.val).Accuracy(), Test: e.Score(s.set.Test).Accuracy()}
+	e.Free()
+	s.Net.Params.Start(s.fp32, s.set, s.train)
+	s.fp32.Free()
+	s.fp32 = nil
+	s.phase, s.step, s.sum = PhaseSearch, 0, Terms{}
+}
+
+// loop trains for a number of epochs, from s.step on.
+func (s *Search) loop(ctx context.Context, o Options, epochs int, step func(step, steps int, split data.Split, positions []int) Terms, nonFinite func() string) error {
+	batch := s.run.Config.Settings.Batch
+	perEpoch := s.train.Len() / batch // a last partial batch is dropped
+	steps := epochs * perEpoch
+	order := make([]int, s.train.Len())
+	ordered, saved := -1, s.step
+	for s.step < steps {
+		if ctx.Err() != nil {
+			if err := s.save(); err != nil {
+				return err
+			}
+			return ErrInterrupted
+		}
+		if epoch := s.step / perEpoch; epoch != ordered {
+			nn.Order(order, s.run.Config.Settings.Seed, epoch+s.phase.epochBase())
+			ordered = epoch
+		}
+		at := s.step % perEpoch * batch
+		terms := step(s.step, steps, s.train, order[at:at+batch])
+		if t := terms.Total(); math.IsNaN(t) || math.IsInf(t, 0) {
+			return s.diverged(saved, nonFinite())
+		}
+		s.step++
+		s.sum.add(terms)
+		p := Progress{Phase: s.phase, Step: s.step, Steps: steps, Images: batch, Epochs: epochs, Terms: terms}
+		if s.step%perEpoch == 0 {
+			p.EpochEnd, p.Epoch = true, s.sum.scaled(1/float64(perEpoch))
+			s.sum = Terms{}
+			if err := s.run.appendMetrics(metricsRow(p, perEpoch)); err != nil {
+				return err
+			}
+		}
+		if s.step-saved >= o.SaveEvery || s.step == steps {
+			if err := s.save(); err != nil {
+				return err
+			}
+			saved = s.step
+		}
+		o.Progress(p)
+	}
+	return nil
+}
+
+// epochBase keeps the order of the images in the phases apart.
+func (p Phase) epochBase() int {
+	if p == PhaseFP32 {
+		return 1 << 20
+	}
+	return 0
+}
+
+func (s *Search) diverged(saved int, where string) error {
+	return fmt.Errorf("%w at %s step %d: the loss is not finite, and the first values that are not are in %s; "+
+		"lower the learning rates (--learning-rate, --step-learning-rate) or raise --warm-up; the state on disk is the good one of step %d",
+		ErrDiverged, s.phase, s.step+1, where, saved)
+}
+
+func (t *Terms) add(o Terms) {
+	t.Task += o.Task
+	t.Accuracy += o.Accuracy
+	if o.Eta > 0 {
+		t.Eta += math.Log(o.Eta)
+	}
+	t.Hardware += o.Hardware
+	t.Expected += o.Expected
+	t.Argmax += o.Argmax
+	t.Prior += o.Prior
+	t.Entropy += o.Entropy
+	t.Similarity += o.Similarity
+}
+
+// scaled is the mean of a sum over 1/f steps; Eta, summed as a logarithm, becomes its geometric mean.
+func (t Terms) scaled(f float64) Terms {
+	return Terms{Task: t.Task * f, Accuracy: t.Accuracy * f, Eta: math.Exp(t.Eta * f), Hardware: t.Hardware * f, Expected: t.Expected * f,
+		Argmax: t.Argmax * f, Prior: t.Prior * f, Entropy: t.Entropy * f, Similarity: t.Similarity * f}
+}
+
+// Judge compiles the evaluation of children on the run's splits.
+func (s *Search) Judge() *Judge { return NewJudge(s.Net, s.set, s.train, s.val, s.model.Augment) }
+
+// Front gathers evaluated children.
+func (s *Search) Front(points []Point) *Front {
+	c := s.run.Config
+	return &Front{Method: string(c.Settings.Method), Model: c.Model, Data: c.Data, FP32: s.FP32, Points: points,
+		Cost: CostInfo{Name: s.Cost.Name, Unit: s.Cost.Unit, Definition: s.Cost.Definition, Max: s.Cost.Max()}}
+}

@@ -1,0 +1,374 @@
+package onesot
+
+import (
+	"fmt"
+	"math"
+
+	"vimps-gpu/cuda"
+	"vimps-gpu/kernels"
+	"vimps-gpu/nn"
+	"vimps-gpu/nn/data"
+	"vimps-gpu/quant"
+)
+
+// Supernet is a net that holds every candidate bit width, with the BitModel that chooses among them, compiled
+// for training on a device.
+type Supernet struct {
+	Settings Settings
+	Space    *quant.Space
+	Cost     *quant.CostTable
+	Params   *nn.Params
+	Gates    *nn.Gates
+	Model    *BitModel
+
+	dev     *cuda.Device
+	plan    *nn.Plan
+	feed    *nn.Feed
+	scalars *nn.Scalars
+	ctl     control
+	gate    cuda.GateTensors
+	terms   terms
+	cost    cuda.CostTensors
+	// One step is G launches of micro, one of theta or freeze, one of update.
+	micro, update, theta, freeze *cuda.Graph
+	predict                      *cuda.Graph   // u -> logits and pi
+	relative                     [][][]float32 // normalised cost of the searched layers
+	searched                     []int         // layers
+	// host is room for what a step reads back, so that it allocates nothing.
+	host struct {
+		pi, similarity []float32
+		choice         []int
+	}
+}
+
+// control is the device numbers that change from step to step.
+type control struct {
+	eta, temperature, lambda, mu *cuda.Tensor // f32 [1]
+	lr, stepLR, thetaLR          *cuda.Tensor // f32 [1]
+	stepBias, thetaBias          *cuda.Tensor // f32 [2]: 1-beta^t
+	mode                         *cuda.Tensor // i32 [1]: gate mode
+	noise                        *cuda.Tensor // u32 [4]: seed, step, micro-batch
+	factor, costWeight           *cuda.Tensor // f32 [1]: DNAS's factor on the task loss, weight of dE/dz
+}
+
+// terms are the parts of the objective of the last micro-batch, f32 [1] each.
+type terms struct {
+	cost, prior, entropy *cuda.Tensor
+	similarity           *cuda.Tensor // f32 [layers]
+	dpi                  *cuda.Tensor // f32 [gates, MaxBits]
+}
+
+// Terms is the objective of one step, its parts apart and unweighted, averaged over the micro-batches.
+type Terms struct {
+	Task       float64 // cross-entropy, nats an image
+	Accuracy   float64 // of the training images, 0 to 1
+	Eta        float64 // geometric mean
+	Hardware   float64 // eta * E[h]
+	Expected   float64 // E[h], all-maximum child of the searched layers = 1
+	Argmax     float64 // h of the argmax child
+	Prior      float64 // lambda * prior term
+	Entropy    float64 // sum of H(pi) over the gates, nats
+	Similarity float64 // mu * KSL
+}
+
+// Total is the objective.
+func (t Terms) Total() float64 { return t.Task + t.Hardware + t.Prior + t.Similarity }
+
+// NewSupernet allocates a supernet for a net. It predicts and its children can be evaluated; [PrepareTraining]
+// readies it for steps.
+func NewSupernet(dev *cuda.Device, g *nn.Graph, space *quant.Space, cost *quant.CostTable, s Settings) (*Supernet, error) {
+	h, err := cost.Normalised()
+	if err != nil {
+		return nil, err
+	}
+	n := &Supernet{Settings: s, Space: space, Cost: cost, dev: dev, relative: h, searched: space.Searched()}
+	n.Params = nn.NewParams(dev, g, nn.Config{Space: space, Norm: s.Norm, SharedWeights: s.SharedWeights})
+	n.Gates = nn.NewGates(dev, space)
+	n.scalars = nn.NewScalars(dev)
+	n.scalars.GradScale.Set([]float32{1 / float32(s.MicroBatches)})
+	n.Model = newBitModel(dev, s, space.Gates(), n.scalars.U)
+	n.allocate()
+	fixed := dev.New(cuda.Int32, 1)
+	fixed.SetInt32([]int32{int32(cuda.GateFixed)})
+	n.predict = dev.Record(func() {
+		n.Model.emitForward()
+		cuda.GateSample(n.gate, n.ctl.temperature, fixed, n.ctl.noise)
+	})
+	return n, nil
+}
+
+// PrepareTraining compiles the training step for the images of a data set.
+func (n *Supernet) PrepareTraining(set *data.Set, a nn.Augment) {
+	s := n.Settings
+	n.plan = nn.NewPlan(n.Params, n.Gates, n.scalars, nn.PlanOptions{Batch: s.Batch / s.MicroBatches, Train: true, LossScale: n.lossScale()})
+	n.feed = nn.NewFeed(n.plan, set.Mean, set.Std, a)
+	n.micro = n.dev.Record(n.emitMicro)
+	n.update = n.dev.Record(n.emitUpdate)
+	t := n.Model.theta
+	n.theta = n.dev.Record(func() { cuda.Adam(t.Value, t.Grad, t.M, t.V, n.ctl.thetaLR, n.ctl.thetaBias, 0.9, 0.999, 1e-8) })
+	n.freeze = n.dev.Record(func() { cuda.Zero(t.Grad) })
+}
+
+// FinishTraining returns the memory that only steps need.
+func (n *Supernet) FinishTraining() {
+	for _, g := range []*cuda.Graph{n.micro, n.update, n.theta, n.freeze} {
+		g.Free()
+	}
+	n.plan.Free()
+	n.plan, n.feed = nil, nil
+}
+
+func (n *Supernet) scalar(v float32) *cuda.Tensor { return n.dev.From([]float32{v}, 1) }
+
+func (n *Supernet) allocate() {
+	gates := len(n.Space.Gates())
+	matrix := func() *cuda.Tensor { return n.dev.New(cuda.Float32, gates, cuda.MaxBits) }
+	n.ctl = control{
+		eta: n.scalar(0), temperature: n.scalar(1), lambda: n.scalar(float32(n.Settings.Lambda)), mu: n.scalar(0),
+		lr: n.scalar(0), stepLR: n.scalar(0), thetaLR: n.scalar(0),
+		stepBias: n.dev.New(cuda.Float32, 2), thetaBias: n.dev.New(cuda.Float32, 2),
+		mode: n.dev.New(cuda.Int32, 1), noise: n.dev.New(cuda.Uint32, 4),
+		factor: n.scalar(1), costWeight: n.scalar(0),
+	}
+	n.gate = cuda.GateTensors{
+		Bits: n.Model.bits, Logits: n.Model.logits, LogP: matrix(), Pi: matrix(), Soft: matrix(),
+		Z: n.Gates.Z.View(0, gates, cuda.MaxBits), DZ: n.Gates.DZ.View(0, gates, cuda.MaxBits),
+	}
+	searched := n.searched
+	n.terms = terms{cost: n.scalar(0), prior: n.scalar(0), entropy: n.scalar(0), dpi: matrix(),
+		similarity: n.dev.New(cuda.Float32, len(searched))}
+	n.cost = n.costTensors(searched)
+	n.host.pi, n.host.similarity = make([]float32, gates*cuda.MaxBits), make([]float32, len(searched))
+	n.host.choice = make([]int, gates)
+}
+
+func (n *Supernet) costTensors(searched []int) cuda.CostTensors {
+	row := cuda.MaxBits
+	table := make([]float32, len(searched)*row*row)
+	rows := [2][]int32{make([]int32, len(searched)), make([]int32, len(searched))}
+	for k, layer := range searched {
+		for i, costs := range n.relative[k] {
+			copy(table[(k*row+i)*row:], costs)
+		}
+		for _, kind := range []quant.Kind{quant.Weight, quant.Input} {
+			rows[kind][k] = int32(n.Gates.Row(layer, kind))
+			if n.Space.Gate(layer, kind).Pinned() {
+				rows[kind][k] = -1
+			}
+		}
+	}
+	c := cuda.CostTensors{WeightGate: n.dev.New(cuda.Int32, len(searched)), InputGate: n.dev.New(cuda.Int32, len(searched)),
+		Table: n.dev.From(table, len(searched), row, row), Bits: n.Model.bits}
+	c.WeightGate.SetInt32(rows[quant.Weight])
+	c.InputGate.SetInt32(rows[quant.Input])
+	return c
+}
+
+// lossScale is DNAS's factor on the task loss; nil for the additive methods.
+func (n *Supernet) lossScale() *cuda.Tensor {
+	if n.Settings.Method == DNAS {
+		return n.ctl.factor
+	}
+	return nil
+}
+
+// emitMicro is one micro-batch: eta -> logits -> gates -> cost and prior -> forward -> backward.
+func (n *Supernet) emitMicro() {
+	c, t := n.ctl, n.terms
+	cuda.Zero(n.Gates.DZ)
+	cuda.Zero(t.dpi)
+	n.Model.emitForward()
+	cuda.GateSample(n.gate, c.temperature, c.mode, c.noise)
+	if n.Settings.Method == DNAS {
+		cuda.ExpectedCost(t.cost, nil, n.gate.Z, n.cost, nil)
+		cuda.CostFactor(c.factor, t.cost, n.logCostMax(), n.Settings.Gamma)
+	} else {
+		cuda.ExpectedCost(t.cost, t.dpi, n.gate.Pi, n.cost, c.eta)
+	}
+	cuda.Prior(string(n.Settings.Prior), t.prior, t.entropy, t.dpi, n.gate, n.Model.tilt, c.lambda)
+	n.feed.Emit()
+	n.plan.PackFilters()
+	n.plan.Forward()
+	n.plan.Backward()
+	if n.Settings.Method == DNAS {
+		cuda.CostFactorGrad(c.costWeight, n.plan.Loss, n.plan.Options.Batch, t.cost, n.logCostMax(), n.Settings.Gamma)
+		cuda.ExpectedCost(t.cost, n.gate.DZ, n.gate.Z, n.cost, c.costWeight)
+	}
+	cuda.GateGrad(n.Model.dlogits, n.gate, t.dpi, c.temperature, c.mode)
+	n.Model.emitBackward(n.scalars.GradScale)
+}
+
+// emitUpdate is the kernel similarity term and the optimizers of filters, affine parameters and steps.
+func (n *Supernet) emitUpdate() {
+	if n.Settings.Mu > 0 && !n.Settings.SharedWeights {
+		for k, layer := range n.searched {
+			l := n.Params.Layers[layer]
+			cuda.Similarity(n.terms.similarity.View(k, 1), l.DW, l.W, n.ctl.mu)
+		}
+	}
+	f, a, s := n.Params.Groups[nn.Filters], n.Params.Groups[nn.Affine], n.Params.Groups[nn.Steps]
+	cuda.SGD(f.Value, f.Grad, f.M, n.ctl.lr, 0.9, float32(n.Settings.WeightDecay))
+	cuda.SGD(a.Value, a.Grad, a.M, n.ctl.lr, 0.9, 0)
+	cuda.LogAdam(s.Value, s.Grad, s.M, s.V, n.ctl.stepLR, n.ctl.stepBias, 0.9, 0.99, 1e-12)
+}
+
+// logCostMax is the natural logarithm of the searched layers' cost when all are at their widest.
+func (n *Supernet) logCostMax() float64 {
+	total := 0.0
+	for _, k := range n.searched {
+		last := n.Cost.Layers[k][len(n.Cost.Layers[k])-1]
+		total += last[len(last)-1]
+	}
+	return math.Log(total)
+}
+
+// Step trains on one batch: step of steps, the images of split at positions.
+func (n *Supernet) Step(step, steps int, split data.Split, positions []int) Terms {
+	s := n.Settings
+	now := s.at(float64(step) / float64(steps))
+	n.setStep(now, step, steps)
+	var sum Terms
+	for j := range s.MicroBatches {
+		eta := n.setMicro(now, step, j)
+		size := s.Batch / s.MicroBatches
+		n.feed.Fill(split, positions[j*size:(j+1)*size], nn.Draw{Seed: s.Seed, Batch: uint64(step*s.MicroBatches + j)})
+		n.micro.Launch()
+		n.addTerms(&sum, eta, 1/float64(s.MicroBatches))
+	}
+	n.update.Launch()
+	if now.theta {
+		n.theta.Launch()
+	} else {
+		n.freeze.Launch()
+	}
+	sum.Eta = math.Exp(sum.Eta)
+	for _, v := range n.terms.similarity.Get(n.host.similarity) {
+		sum.Similarity += now.mu * float64(v)
+	}
+	return sum
+}
+
+func (n *Supernet) setStep(now schedule, step, steps int) {
+	c := n.ctl
+	for _, v := range [...]struct {
+		t     *cuda.Tensor
+		value float64
+	}{{c.temperature, now.temperature}, {c.mu, now.mu}, {c.lr, now.lr}, {c.stepLR, now.stepLR}, {c.thetaLR, now.thetaLR}} {
+		v.t.Set([]float32{float32(v.value)})
+	}
+	setBias(c.stepBias, 0.9, 0.99, step+1)
+	setBias(c.thetaBias, 0.9, 0.999, step+1-n.firstThetaStep(steps))
+	mode := cuda.GateGumbel
+	switch {
+	case n.Settings.Method == EdMIPS:
+		mode = cuda.GateSoftmax
+	case now.hard:
+		mode = cuda.GateHard
+	}
+	c.mode.SetInt32([]int32{int32(mode)})
+}
+
+// setBias sets Adam's bias corrections of update t.
+func setBias(bias *cuda.Tensor, beta1, beta2 float64, t int) {
+	bias.Set([]float32{float32(1 - math.Pow(beta1, float64(t))), float32(1 - math.Pow(beta2, float64(t)))})
+}
+
+// firstThetaStep is the first step that is not warm-up.
+func (n *Supernet) firstThetaStep(steps int) int {
+	first := int(n.Settings.WarmUp * float64(steps))
+	for !n.Settings.at(float64(first) / float64(steps)).theta {
+		first++
+	}
+	return first
+}
+
+// philoxEta keeps the draws of eta apart from others under the same seed.
+const philoxEta = 0xE7
+
+// setMicro draws eta (stratified: micro-batch j of G draws from the j-th of G equal parts of the logarithmic
+// range) and sets what depends on it.
+func (n *Supernet) setMicro(now schedule, step, j int) (eta float64) {
+	s := n.Settings
+	eta = s.Eta
+	if s.Method == OneShot {
+		r := kernels.Philox([4]uint32{uint32(step), uint32(j), 0, philoxEta}, [2]uint32{uint32(s.Seed), uint32(s.Seed >> 32)})
+		eta = s.etaAt((float64(j) + (float64(r[0])+0.5)/(1<<32)) / float64(s.MicroBatches))
+		n.scalars.U.Set([]float32{float32(s.u(eta))})
+	}
+	n.ctl.eta.Set([]float32{float32(eta)})
+	n.ctl.noise.SetUint32([]uint32{uint32(s.Seed), uint32(s.Seed >> 32), uint32(step), uint32(j)})
+	return eta
+}
+
+func (n *Supernet) addTerms(sum *Terms, eta, share float64) {
+	images, cost := float64(n.plan.Options.Batch), float64(n.terms.cost.At(0))
+	sum.Task += share * float64(n.plan.Loss.At(0)) / images
+	sum.Accuracy += share * float64(n.plan.Loss.At(1)) / images
+	sum.Expected += share * cost
+	if n.Settings.Method != DNAS {
+		sum.Hardware += share * eta * cost
+	}
+	if eta > 0 {
+		sum.Eta += share * math.Log(eta)
+	}
+	sum.Prior += share * n.Settings.Lambda * float64(n.terms.prior.At(0))
+	sum.Entropy += share * float64(n.terms.entropy.At(0))
+	argmax(n.host.choice, n.gate.Pi.Get(n.host.pi), n.Model.gates)
+	sum.Argmax += share * n.relativeCost(n.host.choice)
+}
+
+// argmax writes the most probable option of each gate (of equals the first) to choice.
+func argmax(choice []int, pi []float32, gates []quant.Gate) {
+	for g, gate := range gates {
+		choice[g] = 0
+		row := pi[g*cuda.MaxBits:][:len(gate.Bits)]
+		for i, p := range row {
+			if p > row[choice[g]] {
+				choice[g] = i
+			}
+		}
+	}
+}
+
+// relativeCost is h of a choice for each gate.
+func (n *Supernet) relativeCost(choice []int) float64 {
+	sum := 0.0
+	for k, layer := range n.searched {
+		at := [2]int{}
+		for _, kind := range []quant.Kind{quant.Weight, quant.Input} {
+			if row := n.Gates.Row(layer, kind); row < len(choice) {
+				at[kind] = choice[row]
+			}
+		}
+		sum += float64(n.relative[k][at[quant.Weight]][at[quant.Input]])
+	}
+	return sum
+}
+
+// assignment is the child of a choice for each gate.
+func (n *Supernet) assignment(choice []int) quant.Assignment {
+	w, x := make([]int, len(n.Space.Layers)), make([]int, len(n.Space.Layers))
+	for row, gate := range n.Model.gates {
+		if gate.Kind == quant.Weight {
+			w[gate.Layer] = choice[row]
+		} else {
+			x[gate.Layer] = choice[row]
+		}
+	}
+	return quant.Choose(n.Space, w, x)
+}
+
+// State lists everything that training changes.
+func (n *Supernet) State() []nn.NamedTensor {
+	t := n.Model.theta
+	return append(n.Params.State(), nn.NamedTensor{Name: "theta", T: t.Value},
+		nn.NamedTensor{Name: "theta.moment", T: t.M}, nn.NamedTensor{Name: "theta.moment2", T: t.V})
+}
+
+// nonFinite names the first place in the net, in forward order, where a value is NaN or infinite.
+func (n *Supernet) nonFinite() string {
+	if name := n.plan.NonFinite(); name != "" {
+		return name
+	}
+	return fmt.Sprintf("the objective (%d gates)", len(n.Model.gates))
+}

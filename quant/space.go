@@ -1,0 +1,141 @@
+package quant
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Kind says what a gate chooses the bits of.
+type Kind int
+
+// The two kinds of gate that every layer has.
+const (
+	Weight Kind = iota
+	Input
+)
+
+func (k Kind) String() string {
+	if k == Weight {
+		return "weight"
+	}
+	return "input"
+}
+
+// Layer is what a net tells about one quantized layer, a convolution or a linear one.
+type Layer struct {
+	Name        string
+	MACs        int64 // multiply-accumulates for one image
+	Weights     int64 // elements of the kernel, bias not counted
+	OutChannels int
+	PerTensor   bool // one weight step for the whole kernel; else one for each output channel
+	SignedInput bool // input codes are two's complement; else unsigned
+}
+
+// WeightSteps is the number of LSQ steps of the layer's weights at one bit width.
+func (l Layer) WeightSteps() int {
+	if l.PerTensor {
+		return 1
+	}
+	return l.OutChannels
+}
+
+// Gate is the choice of a bit width for the weights or the input of one layer.
+type Gate struct {
+	Layer int // index into Space.Layers
+	Kind  Kind
+	Bits  []int // candidates, ascending
+}
+
+// Pinned reports that the gate has one candidate and so nothing to search.
+func (g Gate) Pinned() bool { return len(g.Bits) == 1 }
+
+// Space is what is searched: the candidates of every gate of every layer, in
+// net order, ascending. A pinned gate has one candidate. It is built by NewSpace
+// and not changed afterwards.
+type Space struct {
+	Layers []Layer
+	Weight [][]int // [layer] candidate bits of the weights
+	Input  [][]int // [layer] candidate bits of the input
+	names  []string
+}
+
+// NewSpace applies a policy to the layers of a net. A signed input has no 1-bit
+// code, so 1 is left out of its candidates.
+func NewSpace(layers []Layer, p Policy) (*Space, error) {
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	if len(layers) == 0 {
+		return nil, fmt.Errorf("space: the net has no quantized layer")
+	}
+	s := &Space{Layers: slices.Clone(layers)}
+	for k, l := range layers {
+		if err := checkLayer(l); err != nil {
+			return nil, err
+		}
+		if slices.Contains(s.names, l.Name) {
+			return nil, fmt.Errorf("space: two layers are called %q", l.Name)
+		}
+		w, x, err := p.candidates(l, k == 0, k == len(layers)-1)
+		if err != nil {
+			return nil, err
+		}
+		s.names = append(s.names, l.Name)
+		s.Weight = append(s.Weight, w)
+		s.Input = append(s.Input, x)
+	}
+	return s, nil
+}
+
+func checkLayer(l Layer) error {
+	switch {
+	case strings.TrimSpace(l.Name) == "":
+		return fmt.Errorf("space: a layer has no name")
+	case l.MACs <= 0 || l.Weights <= 0 || l.OutChannels <= 0:
+		return fmt.Errorf("space: layer %q: %d MACs, %d weights, %d output channels; all must be above 0",
+			l.Name, l.MACs, l.Weights, l.OutChannels)
+	}
+	return nil
+}
+
+// Gate is the gate of one layer and kind, pinned or not.
+func (s *Space) Gate(layer int, k Kind) Gate {
+	if k == Weight {
+		return Gate{layer, k, s.Weight[layer]}
+	}
+	return Gate{layer, k, s.Input[layer]}
+}
+
+// Gates lists the searched gates: layer by layer, the weights before the input.
+func (s *Space) Gates() []Gate {
+	var gates []Gate
+	for layer := range s.Layers {
+		for _, k := range []Kind{Weight, Input} {
+			if g := s.Gate(layer, k); !g.Pinned() {
+				gates = append(gates, g)
+			}
+		}
+	}
+	return gates
+}
+
+// Searched lists the layers that have at least one searched gate, ascending.
+func (s *Space) Searched() []int {
+	var layers []int
+	for k := range s.Layers {
+		if len(s.Weight[k]) > 1 || len(s.Input[k]) > 1 {
+			layers = append(layers, k)
+		}
+	}
+	return layers
+}
+
+// MaxCandidates is the greatest number of candidates that any gate has.
+func (s *Space) MaxCandidates() int {
+	n := 0
+	for k := range s.Layers {
+		n = max(n, len(s.Weight[k]), len(s.Input[k]))
+	}
+	return n
+}

@@ -1,7 +1,8 @@
 # vimps-gpu: make demo, make test. Needs Go, gcc and make; nothing else.
 PROGRAM     := bin/vimps-gpu
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.0
-RUN         ?= runs/demo
+PYTHON      ?= python3
+THREADS     ?= $(shell nproc)
 FUZZTIME    ?= 20s
 
 .PHONY: build demo test lint bench bench-torch fuzz size clean
@@ -12,8 +13,8 @@ build:
 
 # The main job on data that the program carries: a search, its front and its report.
 demo: build
-	rm -rf $(RUN)
-	$(PROGRAM) search --model digitsnet --data digits --epochs 60 --etas 40 --uniform --out $(RUN)
+	rm -rf runs/demo
+	$(PROGRAM) search --model digitsnet --data digits --random 20 --uniform --out runs/demo
 
 # Everything that is checked.
 test: lint
@@ -29,12 +30,13 @@ lint:
 bench: build
 	$(PROGRAM) bench step --model resnet20 --batch 128 --steps 20
 
-# The same supernet step in PyTorch. PYTHON is a Python with torch, such as that of a virtual environment.
-PYTHON ?= python3
+# The same supernet step here and in PyTorch, with equal threads. PYTHON is a Python that has torch, such as that of a
+# virtual environment; ISA=avx2 holds both to AVX2.
+THREADS ?= 2
+ISA     ?= auto
 bench-torch: build
 	@$(PYTHON) -c 'import torch' 2>/dev/null || { echo "bench-torch: $(PYTHON) has no torch; make a virtual environment and say make bench-torch PYTHON=VENV/bin/python"; exit 1; }
-	$(PROGRAM) bench step --model resnet20 --batch 128 --steps 20
-	$(PYTHON) bench/torch_step.py
+	$(PYTHON) bench/torch_step.py --threads $(THREADS) --isa $(ISA) --ours $(PROGRAM)
 
 # Every fuzz target for FUZZTIME.
 fuzz:

@@ -35,7 +35,7 @@ type StepReport struct {
 	ISA         string     `json:"isa"`
 	Threads     int        `json:"threads"`
 	PeakGFLOPS  float64    `json:"peak_gflops"`  // of all workers, multiply-adds on registers
-	ConvGFLOP   float64    `json:"conv_gflop"`   // of the convolutions of a step, forward and backward
+	ConvGFLOP   float64    `json:"conv_gflop"`   // of the convolutions of a step, forward and backward, as direct ones
 	TensorBytes int64      `json:"tensor_bytes"` // at most
 	Kinds       []StepTime `json:"kinds_of_step"`
 }
@@ -46,7 +46,7 @@ type StepTime struct {
 	Min             float64  `json:"min_seconds"`
 	Median          float64  `json:"median_seconds"`
 	ImagesPerSecond float64  `json:"images_per_second"` // at the median
-	ConvGFLOPS      float64  `json:"conv_gflops"`       // that the convolution kernels reach, all workers
+	ConvGFLOPS      float64  `json:"conv_gflops"`       // that the convolution kernels reach, counted as direct ones, all workers
 	Ops             []OpTime `json:"ops"`               // the longest first
 }
 

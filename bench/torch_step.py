@@ -14,6 +14,7 @@ so an optimizer is a handful of ops on one tensor (compiled too where the varian
     torch_step.py --threads 2                 every variant, a table, one JSON line
     torch_step.py --threads 2 --isa avx2      the same with oneDNN, ATen and Inductor held to AVX2
     torch_step.py --only compile,ste,cl,native --quick
+    torch_step.py --threads 2 --ours bin/vimps-gpu   then the rival and ours in turn, and the ratio of the two
 
 Exit code 1: the best compiled supernet step costs more than 1.3 x the best compiled fp32 step, a crippled rival.
 """
@@ -21,6 +22,7 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
 import sys
 import time
 
@@ -34,6 +36,7 @@ def parse_args():
     p.add_argument("--repeats", type=int, default=9, help="timed steps a variant (at least 7)")
     p.add_argument("--quick", action="store_true", help="skip the slow eager variants")
     p.add_argument("--only", default="", help="run only the supernet variant mode,quantizer,format,norm")
+    p.add_argument("--ours", default="", help="the vimps-gpu program to measure in turn with the rival")
     a = p.parse_args()
     if a.repeats < 7:
         p.error("--repeats: at least 7 timed steps are needed for a median")
@@ -168,6 +171,7 @@ class Flat:
 
     def __init__(self, size):
         self.data, self.grad, self.used = torch.zeros(size), torch.zeros(size), 0
+        self.params, self.grads = [], []
 
     def take(self, init, order=None):
         """order: the storage order of the axes (channels_last keeps the channel axis innermost)."""
@@ -179,12 +183,18 @@ class Flat:
         back = [order.index(i) for i in range(init.dim())]
         p = nn.Parameter(self.data[a:b].view(shape).permute(back))
         p.data.copy_(init)
-        p.grad = self.grad[a:b].view(shape).permute(back)
+        self.params.append(p)
+        self.grads.append(self.grad[a:b].view(shape).permute(back))
         return p
 
     def close(self):
         self.data, self.grad = self.data[: self.used], self.grad[: self.used]
         return self
+
+
+def accumulate(loss, params, grads):
+    """Adds the gradients in place. Cheaper than loss.backward(), whose AccumulateGrad cost 5 ms a step here."""
+    torch._foreach_add_(grads, torch.autograd.grad(loss, params))
 
 
 def kaiming(*shape):
@@ -394,6 +404,8 @@ def supernet_step(mode, quantizer, fmt, norm):
         adam(net.theta.data, net.theta.grad, *moments[3], t, 5e-3)
 
     update_fn = prepare(update, compiled)
+    params, grads = [p for g in groups for p in g.params], [d for g in groups for d in g.grads]
+    conv_at = [i for i, p in enumerate(net.w.params) if p.dim() == 5]
     x, labels = images(FORMATS[fmt])
     t, temperature = torch.tensor(0.0), torch.tensor(TEMPERATURE)
     lo, hi = torch.tensor(ETA0).log(), torch.tensor(ETA1).log()
@@ -405,9 +417,9 @@ def supernet_step(mode, quantizer, fmt, norm):
         for j, (xj, yj) in enumerate(zip(x.chunk(G), labels.chunk(G))):
             ln_eta = lo + (j + torch.rand(())) / G * (hi - lo)
             loss = loss_fn(xj, yj, ln_eta, torch.rand(net.K, 2, net.B), temperature)
-            loss.backward()
+            accumulate(loss, params, grads)
             total += loss.item()
-        ksl_fn().backward()
+        accumulate(ksl_fn(), list(net.w_conv), [net.w.grads[i] for i in conv_at])
         t.add_(1)
         with torch.no_grad():
             update_fn(t)
@@ -428,6 +440,7 @@ def plain_step(mode, fmt, norm, parts):
         sgd(net.rest.data, net.rest.grad, moments[1], 0.02, 0.0)
 
     update_fn = prepare(update, compiled)
+    params, grads = net.w.params + net.rest.params, net.w.grads + net.rest.grads
     x, labels = images(FORMATS[fmt])
 
     def step():
@@ -435,7 +448,7 @@ def plain_step(mode, fmt, norm, parts):
         total = 0.0
         for xj, yj in zip(x.chunk(parts), labels.chunk(parts)):
             loss = loss_fn(xj, yj, 1.0 / parts)
-            loss.backward()
+            accumulate(loss, params, grads)
             total += loss.item()
         with torch.no_grad():
             update_fn()
@@ -455,6 +468,29 @@ def measure(step):
     return times, losses
 
 
+def in_turn(rival, rounds=3):
+    """The rival's step and ours, one after the other so that both see the same machine: minima and medians in ms."""
+    torch._dynamo.reset()
+    step = supernet_step(rival["mode"], rival["quantizer"], rival["format"], rival["norm"])
+    command = [ARGS.ours, "bench", "step", "--model", "resnet20", "--batch", str(BATCH), "--steps", str(ARGS.repeats),
+               "--threads", str(ARGS.threads), "--isa", ARGS.isa, "--json"]
+    theirs, ours, fp32 = [], [], []
+    for _ in range(rounds):
+        theirs.append(measure(step)[0])
+        kinds = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["kinds_of_step"]
+        kinds = {k["kind"]: k for k in kinds}
+        ours.append(kinds["supernet"])
+        fp32.append(kinds["fp32"])
+    median = statistics.median
+    out = dict(rival_min_ms=min(map(min, theirs)), rival_median_ms=median(map(median, theirs)),
+               ours_min_ms=1e3 * min(k["min_seconds"] for k in ours), ours_median_ms=1e3 * median(k["median_seconds"] for k in ours),
+               ours_fp32_min_ms=1e3 * min(k["min_seconds"] for k in fp32), ours_fp32_median_ms=1e3 * median(k["median_seconds"] for k in fp32))
+    for of in ("min", "median"):
+        a, b, c = out[f"rival_{of}_ms"], out[f"ours_{of}_ms"], out[f"ours_fp32_{of}_ms"]
+        print(f"in turn, {of}: rival {a:.1f} ms, ours {b:.1f} ms: {a / b:.2f}x faster; our supernet / our fp32 ({c:.1f} ms) = {b / c:.2f}")
+    return {k: round(v, 2) for k, v in out.items()}
+
+
 def main():
     rows = []
     modes = ["compile"] if ARGS.quick else ["eager", "compile"]
@@ -467,7 +503,10 @@ def main():
     if ARGS.only:
         mode, q, fmt, norm = ARGS.only.split(",")
         cases = [c for c in cases if c[1] == mode and c[3] == fmt and c[4] == norm and c[2] in (q, "-")]
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}", file=sys.stderr)
+    load = os.getloadavg()[0]
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}, load {load:.2f}", file=sys.stderr)
+    if load > 0.5:
+        print("warning: other programs are running; OpenMP's threads spin, so even a little company costs several times", file=sys.stderr)
     head = f"{'net':9} {'mode':8} {'quantizer':9} {'format':6} {'norm':8} {'parts':5} {'min ms':>9} {'median ms':>9}  first and last loss"
     print(head, flush=True)
     for net, mode, q, fmt, norm, parts in cases:
@@ -494,8 +533,9 @@ def main():
         print(f"compiled supernet / compiled fp32 = {ratio:.2f} (limit {LIMIT}): "
               + ("a fair rival" if fair else "a CRIPPLED rival: no speed ratio may be claimed against it"))
     print(f"the rival: {rival['mode']}, {rival['quantizer']}, {rival['format']}, {rival['norm']}: {rival['min_ms']:.1f} ms")
-    print(json.dumps(dict(torch=torch.__version__, threads=torch.get_num_threads(), isa=ARGS.isa,
-                          capability=torch.backends.cpu.get_cpu_capability(), batch=BATCH, micro_batches=G,
+    turns = in_turn(rival) if ARGS.ours else None
+    print(json.dumps(dict(in_turn=turns, torch=torch.__version__, threads=torch.get_num_threads(), isa=ARGS.isa,
+                          capability=torch.backends.cpu.get_cpu_capability(), load=round(load, 2), batch=BATCH, micro_batches=G,
                           rival=rival, eager=best("supernet", "eager"), compiled=compiled, fp32=fp32,
                           fp32_eager=best("fp32", "eager"), fair=fair, variants=rows)))
     return 0 if fair in (True, None) else 1

@@ -17,7 +17,8 @@ import (
 const Version = "0.1.0"
 
 // Main runs the program on args (args[0] is its name) and returns its exit code. Results go to stdout; progress,
-// notes and the one line of an error to stderr. A cancelled ctx is an interrupt: the work saves its state and stops.
+// notes and the one line of an error to stderr. A cancelled ctx is an interrupt, as SIGINT is: the work saves its state
+// and stops.
 func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	err := App(stdout, stderr).RunContext(ctx, args)
 	if err != nil {

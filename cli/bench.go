@@ -95,7 +95,7 @@ func printSteps(w io.Writer, r *bench.StepReport, all bool) error {
 	if err := table(w, rows); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "convolutions of a step: %.1f GFLOP; peak of multiply-adds on registers: %.0f GFLOP/s; tensors: at most %s\n",
+	fmt.Fprintf(w, "convolutions of a step: %.1f GFLOP as direct ones (kernels that save multiplications may exceed the peak); peak of multiply-adds on registers: %.0f GFLOP/s; tensors: at most %s\n",
 		r.ConvGFLOP, r.PeakGFLOPS, mebibytes(r.TensorBytes))
 	for i, k := range r.Kinds {
 		if i > 0 && !all {

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -22,7 +21,7 @@ const (
 )
 
 const exitCodes = `Exit codes: 0 done; 1 the work failed (a file, the machine); 2 wrong use (a flag);
-3 nothing fits the budget (pick); 4 training diverged; 130 interrupted, state saved.`
+3 nothing fits the budget (pick); 4 training diverged; 130 interrupted.`
 
 // usageError is a mistake in how the program was called.
 type usageError struct{ error }
@@ -52,7 +51,7 @@ func exitCode(err error) int {
 		return ExitNothingFits
 	case errors.Is(err, onesot.ErrDiverged):
 		return ExitDiverged
-	case errors.Is(err, onesot.ErrInterrupted), errors.Is(err, context.Canceled):
+	case errors.Is(err, onesot.ErrInterrupted), errors.Is(err, errNothingWritten):
 		return ExitInterrupted
 	}
 	return ExitFailed

@@ -88,12 +88,12 @@ func (p *progress) child(what string, done, of int) {
 }
 
 // besideBar is the columns that percentage, bar and spaces take.
-const besideBar = 26
+const besideBar = 17
 
 // draw shows the longest of the texts that the terminal has room for, else the last cut short.
 func (p *progress) draw(done, of int, texts ...string) {
 	if p.bar == nil {
-		p.bar = progressbar.NewOptions(of, progressbar.OptionSetWriter(p.w), progressbar.OptionSetWidth(10),
+		p.bar = progressbar.NewOptions(of, progressbar.OptionSetWriter(p.w), progressbar.OptionSetWidth(6),
 			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false),
 			progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionUseANSICodes(true),
 			progressbar.OptionSetTheme(progressbar.Theme{Saucer: "#", SaucerPadding: ".", BarStart: "[", BarEnd: "]"}))

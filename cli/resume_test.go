@@ -177,7 +177,7 @@ func TestDiverged(t *testing.T) {
 	if code != ExitDiverged {
 		t.Errorf("exit code %d", code)
 	}
-	for _, want := range []string{"diverged at search step ", "--learning-rate", "good one"} {
+	for _, want := range []string{"diverged at search step ", "conv", "--learning-rate", "good one"} {
 		if !strings.Contains(line, want) {
 			t.Errorf("%q lacks %q", line, want)
 		}

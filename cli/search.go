@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -49,15 +47,13 @@ func search(c *cli.Context) error {
 	if c.Bool("resume") {
 		start = resumeRun
 	}
-	s, err := start(c)
+	s, err := start(c, sweep)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	if err := sweep.fits(s.run.Config.Settings); err != nil {
-		return err
-	}
 	fmt.Fprintf(c.App.ErrWriter, "run: %s\n", s.run.Dir)
+	defer interruptible(c)()
 	began := time.Now()
 	if err := s.train(c, c.Bool("resume")); err != nil {
 		return s.howToGoOn(err)
@@ -89,14 +85,6 @@ func (s *session) train(c *cli.Context, resume bool) error {
 	p := newProgress(c.App.ErrWriter)
 	defer p.finish()
 	return s.search.Train(c.Context, resume, onesot.Options{SaveEvery: c.Int("save-every"), Progress: p.step})
-}
-
-// howToGoOn adds to an interruption the command that continues the run.
-func (s *session) howToGoOn(err error) error {
-	if !errors.Is(err, onesot.ErrInterrupted) && !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return fmt.Errorf("%w; go on with: vimps-gpu search --out %s --resume", onesot.ErrInterrupted, s.run.Dir)
 }
 
 // outDir is where a new run goes.

@@ -29,8 +29,11 @@ func (s *session) close() {
 }
 
 // newRun makes a run directory for what the flags ask, after everything that could be wrong has been looked at.
-func newRun(c *cli.Context) (*session, error) {
+func newRun(c *cli.Context, sweep sweepPlan) (*session, error) {
 	config, err := newConfig(c)
+	if err == nil {
+		err = sweep.fits(config.Settings)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -96,12 +99,15 @@ func loadWeights(p *nn.Params, path string) (unused []string, err error) {
 }
 
 // resumeRun opens the run that --out names.
-func resumeRun(c *cli.Context) (*session, error) {
+func resumeRun(c *cli.Context, sweep sweepPlan) (*session, error) {
 	if !c.IsSet("out") {
 		return nil, usagef("--resume: say which run by --out DIR")
 	}
 	return openRun(c, c.String("out"), func(s *session) (onesot.Config, error) {
 		config, set, err := resumedConfig(c, s.run.Dir, s.dev)
+		if err == nil {
+			err = sweep.fits(config.Settings)
+		}
 		s.set = set
 		return config, err
 	}, nil)

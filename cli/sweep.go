@@ -90,10 +90,11 @@ func sweep(c *cli.Context) error {
 			return fmt.Errorf("--out: %w", err)
 		}
 	}
+	defer interruptible(c)()
 	began := time.Now()
 	result, err := s.sweep(c, plan)
 	if err != nil {
-		return err
+		return nothingWritten(err)
 	}
 	result.facts = append(result.facts, machineFacts(s.dev)...)
 	if err := result.write(s, out); err != nil {

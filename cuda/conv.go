@@ -50,7 +50,7 @@ func chunks(n int) int { return (n + hostChunk(n) - 1) / hostChunk(n) }
 func ConvPack(f *Filter, w *Tensor) {
 	call := kernels.ConvPack(kernels.ConvPackArgs{Geom: f.geom.kernel(), W: w.p, Forward: f.Forward.p, Backward: f.Backward.ptr()})
 	if f.winograd {
-		call = kernels.WinogradPack(kernels.WinogradPackArgs{C: f.geom.C, K: f.geom.K, W: w.p, Forward: f.Forward.p, Backward: f.Backward.ptr()})
+		call = kernels.WinogradPack(w.dev.isa, kernels.WinogradPackArgs{C: f.geom.C, K: f.geom.K, W: w.p, Forward: f.Forward.p, Backward: f.Backward.ptr()})
 	}
 	w.dev.emit("filter pack", channels, f.geom.K, 4*w.Len()/f.geom.K, call)
 }
@@ -89,7 +89,7 @@ func ConvFilterGrad(partial, x, dy *Tensor, f *Filter) {
 // ConvFilterGradReduce writes dw [K,R,S,C/groups] of a batch of n.
 func ConvFilterGradReduce(dw, partial *Tensor, f *Filter, n int) {
 	if f.winograd {
-		dw.dev.emit("conv wgrad sum", inputChannels, f.geom.C, 0, kernels.WinogradWgradReduce(kernels.WinogradWgradReduceArgs{
+		dw.dev.emit("conv wgrad sum", inputChannels, f.geom.C, 0, kernels.WinogradWgradReduce(dw.dev.isa, kernels.WinogradWgradReduceArgs{
 			C: f.geom.C, K: f.geom.K, Chunks: chunks(n), Partial: partial.p, DW: dw.p}))
 		return
 	}

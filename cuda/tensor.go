@@ -134,8 +134,12 @@ func elements[T float32 | int32 | uint8 | uint32](t *Tensor) []T {
 	return unsafe.Slice((*T)(t.p), t.Len())
 }
 
-// Set copies values, one an element, to the device.
+// Set copies values, one an element, to the device; a border stays as it is.
 func (t *Tensor) Set(values []float32) {
+	if t.border != 0 {
+		t.eachRow("Set", len(values), func(row []float32, at int) { copy(row, values[at:]) })
+		return
+	}
 	t.copyIn(Float32, unsafe.Pointer(unsafe.SliceData(values)), len(values))
 }
 
@@ -175,16 +179,23 @@ func (t *Tensor) Get(dst []float32) []float32 {
 		copy(dst, elements[float32](t))
 		return dst
 	}
-	n, h, row := t.shape[0], t.shape[1], t.shape[2]*t.shape[3]
-	b, pitch := t.border, (t.shape[2]+2*t.border)*t.shape[3]
-	src := unsafe.Slice((*float32)(t.p), t.act().Elems(n))
-	for i := range n {
-		for y := range h {
-			from := (i*(h+2*b)+y+b)*pitch + b*t.shape[3]
-			copy(dst[(i*h+y)*row:][:row], src[from:from+row])
-		}
-	}
+	t.eachRow("Get", len(dst), func(row []float32, at int) { copy(dst[at:], row) })
 	return dst
+}
+
+// eachRow calls f with every row of an activation tensor, inside the border, and where it begins in a dense one.
+func (t *Tensor) eachRow(op string, n int, f func(row []float32, at int)) {
+	if t.dtype != Float32 || n != t.Len() {
+		panic(fmt.Sprintf("cuda.%s: %d f32 for %v", op, n, t))
+	}
+	a, images := t.act(), t.shape[0]
+	all := unsafe.Slice((*float32)(t.p), a.Elems(images))
+	width, pitch := a.W*a.C, (a.W+2*a.Border)*a.C
+	for i := range images * a.H {
+		image, y := i/a.H, i%a.H
+		from := (image*(a.H+2*a.Border)+y+a.Border)*pitch + a.Border*a.C
+		f(all[from:from+width], i*width)
+	}
 }
 
 // At is one element of a f32 tensor; for scalars the host watches.

@@ -3,7 +3,7 @@
 // contract; read it first. Packages above see only Go types.
 package kernels
 
-// #cgo CFLAGS: -O3 -std=c11 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Werror
+// #cgo CFLAGS: -O3 -std=c11 -D_DEFAULT_SOURCE -Wall -Wextra -Werror
 // #cgo LDFLAGS: -lm
 // #include <stdlib.h>
 // #include "kernels.h"

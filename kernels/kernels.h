@@ -98,8 +98,7 @@ typedef struct {
 	const float *partial;
 	float *dw; // [k][3][3][c], overwritten
 } vk_wino_wgrad_reduce_args; // units: c
-extern const vk_fn vk_wino_conv[VK_ISAS], vk_wino_wgrad[VK_ISAS];
-extern const vk_fn vk_wino_pack, vk_wino_wgrad_reduce;
+extern const vk_fn vk_wino_pack[VK_ISAS], vk_wino_conv[VK_ISAS], vk_wino_wgrad[VK_ISAS], vk_wino_wgrad_reduce[VK_ISAS];
 
 // ---- fakequant.c ---- (LSQ, Esser et al. 2020; mixes, method.md section 5)
 // Q_b(x) = s_b * rint(clamp(x/s_b, qmin_b, qmax_b)); y = sum_b z_b Q_b(x), b in order, z_b == 0 skipped.

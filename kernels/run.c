@@ -1,6 +1,7 @@
 #include "kernels.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 static int64_t now_ns(void) {
@@ -33,10 +34,17 @@ static void zero(const void *args, int begin, int end) {
 }
 const vk_fn vk_zero = zero;
 
+// Activations are hundreds of megabytes that every step streams through: with 4 KiB pages a good part of the time
+// goes into page-table walks, so large blocks ask for huge ones. Where the system has none, nothing changes.
 void *vk_alloc(int64_t bytes) {
-	size_t size = ((size_t)bytes + 63) / 64 * 64;
-	void *p = aligned_alloc(64, size ? size : 64);
-	if (p) memset(p, 0, size ? size : 64);
+	const size_t huge = 2 << 20, align = (size_t)bytes >= 2 * huge ? huge : 64;
+	const size_t size = bytes > 0 ? ((size_t)bytes + align - 1) / align * align : align;
+	void *p = aligned_alloc(align, size);
+	if (!p) return p;
+#ifdef MADV_HUGEPAGE
+	if (align == huge) madvise(p, size, MADV_HUGEPAGE);
+#endif
+	memset(p, 0, size);
 	return p;
 }
 

@@ -23,8 +23,8 @@ type WinogradPackArgs struct {
 }
 
 // WinogradPack transforms filters, u = G g G'. Units: output channels.
-func WinogradPack(a WinogradPackArgs) Call {
-	return newCall(C.vk_wino_pack, C.vk_wino_pack_args{c: C.int(a.C), k: C.int(a.K), w: f32(a.W), forward: f32(a.Forward), backward: f32(a.Backward)})
+func WinogradPack(isa ISA, a WinogradPackArgs) Call {
+	return newCall(C.vk_wino_pack[isa], C.vk_wino_pack_args{c: C.int(a.C), k: C.int(a.K), w: f32(a.W), forward: f32(a.Forward), backward: f32(a.Backward)})
 }
 
 // WinogradConvArgs: Y [N,H,W,K] = X [N,H,W,C] (border 1 or more) * filters packed as U [16,C,K]. With the backward
@@ -63,8 +63,8 @@ type WinogradWgradReduceArgs struct {
 }
 
 // WinogradWgradReduce adds the chunks in order and transforms back, dg = G' s G. Units: input channels.
-func WinogradWgradReduce(a WinogradWgradReduceArgs) Call {
-	return newCall(C.vk_wino_wgrad_reduce, C.vk_wino_wgrad_reduce_args{c: C.int(a.C), k: C.int(a.K), chunks: C.int(a.Chunks), partial: f32(a.Partial), dw: f32(a.DW)})
+func WinogradWgradReduce(isa ISA, a WinogradWgradReduceArgs) Call {
+	return newCall(C.vk_wino_wgrad_reduce[isa], C.vk_wino_wgrad_reduce_args{c: C.int(a.C), k: C.int(a.K), chunks: C.int(a.Chunks), partial: f32(a.Partial), dw: f32(a.DW)})
 }
 
 func checkWinograd(op string, x, y Act) {

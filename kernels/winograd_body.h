@@ -208,3 +208,4 @@ static void VK(vk_wino_wgrad_fn)(const void *args, int begin, int end) {
 
 #undef WINO_P1
 #undef WINO_P2
+#include "winograd_filter.h"

@@ -30,11 +30,11 @@ func winogradRun(t *testing.T, isa kernels.ISA, w winogradCase, x, dy, filters [
 	size, chunks := kernels.WinogradPackedSize(w.c, w.k), (w.n+w.chunk-1)/w.chunk
 	forward, backward, partial := newBuffer(t, size), newBuffer(t, size), newBuffer(t, chunks*size)
 	dwb := newBuffer(t, len(filters))
-	runCall(kernels.WinogradPack(kernels.WinogradPackArgs{C: w.c, K: w.k, W: bufferOf(t, filters).P, Forward: forward.P, Backward: backward.P}), w.k, block)
+	runCall(kernels.WinogradPack(isa, kernels.WinogradPackArgs{C: w.c, K: w.k, W: bufferOf(t, filters).P, Forward: forward.P, Backward: backward.P}), w.k, block)
 	runCall(kernels.WinogradConv(isa, kernels.WinogradConvArgs{X: xt.Act, Y: yt.Act, U: forward.P}), w.n, block)
 	runCall(kernels.WinogradConv(isa, kernels.WinogradConvArgs{X: dyt.Act, Y: dxt.Act, U: backward.P}), w.n, block)
 	runCall(kernels.WinogradWgrad(isa, kernels.WinogradWgradArgs{X: xt.Act, DY: dyt.Act, Partial: partial.P, Chunk: w.chunk}), w.n, block)
-	runCall(kernels.WinogradWgradReduce(kernels.WinogradWgradReduceArgs{C: w.c, K: w.k, Chunks: chunks, Partial: partial.P, DW: dwb.P}), w.c, block)
+	runCall(kernels.WinogradWgradReduce(isa, kernels.WinogradWgradReduceArgs{C: w.c, K: w.k, Chunks: chunks, Partial: partial.P, DW: dwb.P}), w.c, block)
 	return yt.inside(), dxt.inside(), dwb.F
 }
 

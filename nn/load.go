@@ -21,7 +21,9 @@ func (p *Params) Load(f *weights.File) (unused []string, err error) {
 		used[name] = true
 		v, err := f.Float32(name, shape...)
 		if err == nil {
-			err = finite(name, v)
+			if err = finite(name, v); err != nil {
+				err = fmt.Errorf("%s: %w", f.Path, err)
+			}
 		}
 		if err != nil {
 			wrong = append(wrong, err)

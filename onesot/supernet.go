@@ -102,7 +102,7 @@ func (n *Supernet) PrepareTraining(set *data.Set, a nn.Augment) {
 	s := n.Settings
 	n.plan = nn.NewPlan(n.Params, n.Gates, n.scalars, nn.PlanOptions{Batch: s.Batch / s.MicroBatches, Train: true, LossScale: n.lossScale()})
 	n.feed = nn.NewFeed(n.plan, set.Mean, set.Std, a)
-	n.micro = n.dev.Record(n.emitMicro)
+	n.micro = n.dev.Record(func() { n.emitMicro(n.feed.Emit) })
 	n.update = n.dev.Record(n.emitUpdate)
 	t := n.Model.theta
 	n.theta = n.dev.Record(func() { cuda.Adam(t.Value, t.Grad, t.M, t.V, n.ctl.thetaLR, n.ctl.thetaBias, 0.9, 0.999, 1e-8) })
@@ -172,8 +172,8 @@ func (n *Supernet) lossScale() *cuda.Tensor {
 	return nil
 }
 
-// emitMicro is one micro-batch: eta -> logits -> gates -> cost and prior -> forward -> backward.
-func (n *Supernet) emitMicro() {
+// emitMicro is one micro-batch: eta -> logits -> gates -> cost and prior -> images -> forward -> backward.
+func (n *Supernet) emitMicro(images func()) {
 	c, t := n.ctl, n.terms
 	cuda.Zero(n.Gates.DZ)
 	cuda.Zero(t.dpi)
@@ -186,7 +186,7 @@ func (n *Supernet) emitMicro() {
 		cuda.ExpectedCost(t.cost, t.dpi, n.gate.Pi, n.cost, c.eta)
 	}
 	cuda.Prior(string(n.Settings.Prior), t.prior, t.entropy, t.dpi, n.gate, n.Model.tilt, c.lambda)
-	n.feed.Emit()
+	images()
 	n.plan.PackFilters()
 	n.plan.Forward()
 	n.plan.Backward()
@@ -365,10 +365,30 @@ func (n *Supernet) State() []nn.NamedTensor {
 		nn.NamedTensor{Name: "theta.moment", T: t.M}, nn.NamedTensor{Name: "theta.moment2", T: t.V})
 }
 
-// nonFinite names the first place in the net, in forward order, where a value is NaN or infinite.
+// nonFinite names the first place in the net, in forward order, where a value is NaN or infinite: of what the last
+// step computed, else of what training changes, else of the objective's terms.
 func (n *Supernet) nonFinite() string {
 	if name := n.plan.NonFinite(); name != "" {
 		return name
 	}
+	for _, t := range n.State() {
+		if !isFinite(t.T.Get(nil)) {
+			return t.Name
+		}
+	}
+	for k, layer := range n.Space.Searched() {
+		if !isFinite([]float32{n.terms.similarity.At(k)}) {
+			return "the kernel similarity of " + n.Space.Layers[layer].Name
+		}
+	}
 	return fmt.Sprintf("the objective (%d gates)", len(n.Model.gates))
+}
+
+func isFinite(values []float32) bool {
+	for _, v := range values {
+		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+			return false
+		}
+	}
+	return true
 }

@@ -4,14 +4,8 @@ package main
 import (
 	"context"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"vimps-gpu/cli"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	os.Exit(cli.Main(ctx, os.Args, os.Stdout, os.Stderr))
-}
+func main() { os.Exit(cli.Main(context.Background(), os.Args, os.Stdout, os.Stderr)) }

@@ -23,7 +23,7 @@ func TestImportsRunOneWay(t *testing.T) {
 		fields := strings.Fields(line)
 		from := level(fields[0])
 		if from < 0 {
-			t.Errorf("package %s is not in the design's order %v", fields[0], order)
+			t.Errorf("package %s is not in the order %v", fields[0], order)
 			continue
 		}
 		seen[order[from]] = true

@@ -9,18 +9,31 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"vimps-gpu/cuda"
 )
 
 // machineFacts says what a run used and where it ran.
-func machineFacts(dev *cuda.Device) [][2]string {
+func machineFacts(s *session) [][2]string {
+	dev := s.dev
 	return [][2]string{
 		{"CPU time of the process", cpuTime().Round(time.Second / 10).String()},
-		{"peak resident memory", fmt.Sprintf("%s, of which tensors at most %s", mebibytes(peakResident()), mebibytes(dev.PeakBytes()))},
+		{"peak resident memory", memoryFact(s)},
 		{"machine", fmt.Sprintf("%s, %s, %s of %d CPUs", cpuModel(), dev.ISA(), countOf(dev.Threads(), "thread"), runtime.NumCPU())},
 		{"built with", fmt.Sprintf("%s, vimps-gpu %s", runtime.Version(), Version)},
 	}
+}
+
+// memoryFact is the peak of resident memory and what it is made of.
+func memoryFact(s *session) string {
+	images := int64(s.set.Train.Images.Shape().TotalSize())
+	if s.set.Test.Images != s.set.Train.Images {
+		images += int64(s.set.Test.Images.Shape().TotalSize())
+	}
+	text := fmt.Sprintf("%s: tensors at most %s", mebibytes(peakResident()), mebibytes(s.dev.PeakBytes()))
+	if m := s.search.Memory; m.Forward > 0 {
+		text += fmt.Sprintf(" (training: %s activations kept for the backward pass, %s gradients and sums, %s parameters with gradients and moments)",
+			mebibytes(m.Forward), mebibytes(m.Backward), mebibytes(m.Parameters))
+	}
+	return text + fmt.Sprintf("; images %s; the rest is code and the Go heap's reserve", mebibytes(images))
 }
 
 func mebibytes(b int64) string {

@@ -64,7 +64,7 @@ func search(c *cli.Context) error {
 		return s.howToGoOn(err)
 	}
 	result.facts = append([][2]string{{"training", trained.Round(time.Second/10).String() + s.part(c.Bool("resume"))}}, result.facts...)
-	result.facts = append(result.facts, machineFacts(s.dev)...)
+	result.facts = append(result.facts, machineFacts(s)...)
 	if err := result.write(s, s.run.Dir); err != nil {
 		return err
 	}

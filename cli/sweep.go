@@ -96,7 +96,7 @@ func sweep(c *cli.Context) error {
 	if err != nil {
 		return nothingWritten(err)
 	}
-	result.facts = append(result.facts, machineFacts(s.dev)...)
+	result.facts = append(result.facts, machineFacts(s)...)
 	if err := result.write(s, out); err != nil {
 		return err
 	}

@@ -89,6 +89,9 @@ func (g ConvGeom) check(op string, x, y Act) {
 	if x.C != g.C || y.C != g.K || min(x.H, x.W, y.H, y.W) < 1 {
 		panic(fmt.Sprintf("%s: input %s and output %s do not fit %+v", op, xs, ys, g))
 	}
+	if y.H < ConvOut(x.H, g.R, g.Stride, g.PadTop, 0, g.Dilation) || y.W < ConvOut(x.W, g.S, g.Stride, g.PadLeft, 0, g.Dilation) {
+		panic(fmt.Sprintf("%s: output %s is too small for input %s and %+v", op, ys, xs, g))
+	}
 }
 
 func checkBorder(op, name string, a Act, want int) {

@@ -1,6 +1,11 @@
 // Depthwise convolution: the lanes are channels. Forward and dgrad hold P pixels of one vector of
 // channels in registers over the taps; wgrad holds up to T taps of a filter row over the pixels.
-#define DW_PIXELS(M) M(0) M(1) M(2) M(3) M(4) M(5)
+#if VK_ISA == 512
+#define DW_P 12 // pixels a tile
+#else
+#define DW_P 6
+#endif
+#define DW_PIXELS(M) M(0) M(1) M(2) M(3) M(4) M(5) M(6) M(7) M(8) M(9) M(10) M(11)
 #define DW_DECLARE(i) v16 a##i = v_zero();
 #define DW_STEP(i) if (i < P) a##i = v_mul_add(VK(depthwise_get)(xl + i * xpix, lanes, tail), wl, a##i);
 #define DW_STORE(i) \
@@ -33,18 +38,24 @@ V_INLINE void VK(depthwise_tile)(const conv_plane *p, const float *x, float *y, 
 
 V_INLINE void VK(depthwise_row)(const conv_plane *p, const float *x, float *y, int c, int lanes, const int tail) {
 	int j = 0;
+	for (; j + DW_P <= p->n; j += DW_P) VK(depthwise_tile)(p, x + j * p->xpix, y + j * p->ypix, c, lanes, DW_P, tail);
+#if DW_P > 6
 	for (; j + 6 <= p->n; j += 6) VK(depthwise_tile)(p, x + j * p->xpix, y + j * p->ypix, c, lanes, 6, tail);
+#endif
 	for (; j + 2 <= p->n; j += 2) VK(depthwise_tile)(p, x + j * p->xpix, y + j * p->ypix, c, lanes, 2, tail);
 	if (j < p->n) VK(depthwise_tile)(p, x + j * p->xpix, y + j * p->ypix, c, lanes, 1, tail);
 }
 
+// Channels outermost: the rows that neighbouring outputs share then stay in the first cache.
 static void VK(depthwise)(const conv_plane *p) {
-	for (int i = 0; i < p->rows; i++) {
-		const float *x = p->x + i * p->xrow;
-		float *y = p->y + i * p->yrow;
-		int c = 0;
-		for (; c + 16 <= p->k; c += 16) VK(depthwise_row)(p, x + c, y + c, c, 16, 0);
-		if (c < p->k) VK(depthwise_row)(p, x + c, y + c, c, p->k - c, 1);
+	for (int c = 0; c < p->k; c += 16) {
+		int lanes = p->k - c < 16 ? p->k - c : 16;
+		for (int i = 0; i < p->rows; i++) {
+			const float *x = p->x + i * p->xrow + c;
+			float *y = p->y + i * p->yrow + c;
+			if (lanes == 16) VK(depthwise_row)(p, x, y, c, 16, 0);
+			else VK(depthwise_row)(p, x, y, c, lanes, 1);
+		}
 	}
 }
 
@@ -98,3 +109,4 @@ static void VK(depthwise_wgrad)(const conv_wplane *p) {
 	if (c < p->k)
 		for (int r = 0; r < p->nr; r++) VK(depthwise_wgrad_row)(p, r, c, p->k - c, 1, 1);
 }
+#undef DW_P

@@ -92,12 +92,16 @@ func TestGoldenConvolutions(t *testing.T) {
 				xt := g.act(t, c.Name+".x", kernels.ConvXBorder(geom, x[1], x[2], y[1], y[2]))
 				dyt := g.act(t, c.Name+".dy", kernels.ConvDyBorder(geom, x[1], x[2], y[1], y[2]))
 				yt, dxt := g.empty(t, c.Name+".y", 1), g.empty(t, c.Name+".x", 0)
-				runCall(kernels.ConvForward(isa, kernels.ConvForwardArgs{Geom: geom, X: xt.Act, Y: yt.Act, Packed: fp.P}), x[0], block)
+				runCall(kernels.ConvForward(isa, kernels.ConvForwardArgs{Geom: geom, X: xt.Act, Y: yt.Act, Packed: fp.P, Bias: bufferOf(t, g.data[c.Name+".bias"]).P}), x[0], block)
 				runCall(kernels.ConvDgrad(isa, kernels.ConvDgradArgs{Geom: geom, DY: dyt.Act, DX: dxt.Act, Packed: bp.P}), x[0], block)
 				const chunk = 2
 				partial, dw := newBuffer(t, kernels.ConvPartialSize(geom, x[0], chunk)), newBuffer(t, len(g.data[c.Name+".w"]))
 				runCall(kernels.ConvWgrad(isa, kernels.ConvWgradArgs{Geom: geom, X: xt.Act, DY: dyt.Act, Partial: partial.P, Chunk: chunk}), x[0], block)
 				runCall(kernels.ConvWgradReduce(kernels.ConvWgradReduceArgs{Geom: geom, Partial: partial.P, DW: dw.P, Chunks: (x[0] + chunk - 1) / chunk}), geom.K, block)
+				rows, dbias := newBuffer(t, y[0]*geom.K), newBuffer(t, geom.K)
+				runCall(kernels.BiasGrad(isa, kernels.BiasGradArgs{DY: dyt.Act, Partial: rows.P}), y[0], block)
+				runCall(kernels.SumRows(kernels.SumRowsArgs{In: rows.P, Out: dbias.P, Rows: y[0], Cols: geom.K}), 1, 1)
+				near(t, "dbias", dbias.F, g.want(c.Name+".dbias"), sumTolerance(y[0]*y[1]*y[2]))
 				near(t, "y", yt.inside(), g.want(c.Name+".y"), sumTolerance(geom.FilterLen()))
 				near(t, "dx", dxt.inside(), g.want(c.Name+".dx"), sumTolerance(f[0]*f[1]*f[2]))
 				near(t, "dw", dw.F, g.want(c.Name+".dw"), sumTolerance(y[0]*y[1]*y[2]))
@@ -105,6 +109,29 @@ func TestGoldenConvolutions(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The Winograd kernels, which have no bias, give PyTorch's convolution too. Their transforms add up to 9 of the
+// products, whose rounding is allowed to add up.
+func TestGoldenWinograd(t *testing.T) {
+	g := readGolden(t, "conv")
+	const name = "c11"
+	x, f := g.shapes[name+".x"], g.shapes[name+".w"]
+	w := winogradCase{n: x[0], h: x[1], w: x[2], c: x[3], k: f[0], chunk: 1}
+	if !kernels.WinogradFits(w.geom(), w.h, w.w) {
+		t.Fatalf("case %s does not fit", name)
+	}
+	want := g.want(name + ".y")
+	for i := range want {
+		want[i] -= float64(g.data[name+".bias"][i%w.k])
+	}
+	sameOnAll(t, func(t *testing.T, isa kernels.ISA, block int) []float32 {
+		y, dx, dw := winogradRun(t, isa, w, g.data[name+".x"], g.data[name+".dy"], g.data[name+".w"], block)
+		near(t, "y", y, want, 9*sumTolerance(9*w.c))
+		near(t, "dx", dx, g.want(name+".dx"), 9*sumTolerance(9*w.k))
+		near(t, "dw", dw, g.want(name+".dw"), 9*sumTolerance(w.n*w.h*w.w))
+		return append(append(y, dx...), dw...)
+	})
 }
 
 func TestGoldenQuantizer(t *testing.T) {
@@ -116,6 +143,10 @@ func TestGoldenQuantizer(t *testing.T) {
 	}
 	g.decodeCases(&cases)
 	for _, c := range cases {
+		mse := g.shapes[c.Name+".mse.w"]
+		if got := kernels.StepMSE(bufferOf(t, g.data[c.Name+".mse.w"]).P, mse[0], mse[1], mse[1], c.Lo, c.Hi); got != g.data[c.Name+".mse.step"][0] {
+			t.Errorf("%s: step of least squared error %g, want %g", c.Name, got, g.data[c.Name+".mse.step"][0])
+		}
 		x := g.data[c.Name+".x"]
 		eachISA(t, func(t *testing.T, isa kernels.ISA) {
 			row := func(v []float32) tensor {
@@ -172,18 +203,19 @@ func TestGoldenMixes(t *testing.T) {
 					near(t, "dx", dx.inside(), g.want(c.Name+".dx"), sumTolerance(nb))
 				} else {
 					s := g.shapes[c.Name+".x"]
-					k, n := s[1], s[2]
-					y, dw, partial, w := newBuffer(t, k*n), newBuffer(t, nb*k*n), newBuffer(t, k*2*nb), bufferOf(t, get("x"))
+					k, n, shared, perTensor := s[len(s)-2], s[len(s)-1], c.Kind == "shared", c.Kind == "tensor"
+					y, dw, partial, w := newBuffer(t, k*n), newBuffer(t, len(get("x"))), newBuffer(t, k*2*nb), bufferOf(t, get("x"))
 					clear(dw.F)
-					runCall(kernels.MixWeightForward(isa, kernels.MixWeightForwardArgs{Mix: m, W: w.P, Y: y.P, K: k, Len: n}), k, 2)
-					runCall(kernels.MixWeightBackward(isa, kernels.MixWeightBackwardArgs{Mix: m, W: w.P, DY: bufferOf(t, get("dy")).P, DW: dw.P, Partial: partial.P, K: k, Len: n, GradScale: one.P}), k, 2)
-					runCall(kernels.MixReduce(kernels.MixReduceArgs{Partial: partial.P, DZ: dz.P, DStep: ds.P, StepFactor: ones, Rows: k, PerRow: true, GradScale: one.P}), 1, 1)
+					runCall(kernels.MixWeightForward(isa, kernels.MixWeightForwardArgs{Mix: m, W: w.P, Y: y.P, K: k, Len: n, Shared: shared, StepPerTensor: perTensor}), k, 2)
+					runCall(kernels.MixWeightBackward(isa, kernels.MixWeightBackwardArgs{Mix: m, W: w.P, DY: bufferOf(t, get("dy")).P, DW: dw.P, Partial: partial.P, K: k, Len: n,
+						Shared: shared, StepPerTensor: perTensor, GradScale: one.P}), k, 2)
+					runCall(kernels.MixReduce(kernels.MixReduceArgs{Partial: partial.P, DZ: dz.P, DStep: ds.P, StepFactor: ones, Rows: k, PerRow: !perTensor, GradScale: one.P}), 1, 1)
 					near(t, "y", y.F, g.want(c.Name+".y"), sumTolerance(nb))
 					near(t, "dw", dw.F, g.want(c.Name+".dx"), sumTolerance(nb))
 				}
-				// Codes reach 255 and 210 values are summed.
 				near(t, "dz", dz.F, g.want(c.Name+".dz"), sumTolerance(210))
-				near(t, "ds", ds.F, g.want(c.Name+".ds"), 255*sumTolerance(210))
+				// The quotients reach 60 (normals over steps from 0.05), each off by 60 * 2^-24 at most, of either sign; 210 are summed.
+				near(t, "ds", ds.F, g.want(c.Name+".ds"), 60*sumTolerance(1)*math.Sqrt(210))
 			})
 		})
 	}

@@ -1,4 +1,5 @@
 #include "peak.h"
+static const float vk_peak_start[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
 #define VK_BODY "peak_body.h"
 #include "each_isa.h"
 

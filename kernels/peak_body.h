@@ -10,8 +10,9 @@ enum { VK(CHAINS) = 6 };
 static void VK(vk_peak_fn)(const void *args, int begin, int end) {
 	const vk_peak_args *a = args;
 	for (int unit = begin; unit < end; unit++) {
-		const v16 x = v_set1(0.999f), y = v_set1(1e-3f);
-#define VK_START(i) v16 s##i = v_set1(1.0f + i);
+		const v16 x = v_set1(0.999f), y = v_set1(1e-3f), lanes = v_load(vk_peak_start);
+		// No two lanes start alike, or the compiler would compute equal halves of a vector once.
+#define VK_START(i) v16 s##i = v_add(lanes, v_set1(i));
 		VK_CHAINS(VK_START)
 #undef VK_START
 		for (int r = 0; r < VK_PEAK_ROUNDS; r++) {

@@ -1,5 +1,6 @@
 // Winograd convolution F(2x2, 3x3), for one instruction set: see kernels.h. An image is cut into tiles of 2x2
-// outputs, WINO_TILES of which are transformed, multiplied and transformed back while they lie in cache.
+// outputs, a block of which is transformed, multiplied and transformed back while it lies in cache: one row of the
+// 4x4 positions at a time, so that the transformed input of a row is still in the first-level cache when it is used.
 #if VK_ISA == 512
 #define WINO_P1 16 // rows a micro-kernel with one vector
 #define WINO_P2 8  // with two; 0: no such kernel
@@ -35,6 +36,7 @@ V_INLINE void VK(wino_micro)(const float *x0, ptrdiff_t o1, ptrdiff_t step, cons
 	const ptrdiff_t o3 = 3 * o1;
 	const float *x4 = x0 + 4 * o1, *x8 = x4 + 4 * o1, *x12 = x8 + 4 * o1;
 	WINO_ROWS(WINO_BEGIN)
+#pragma GCC unroll 4
 	for (int l = len; l > 0; l--) {
 		const v16 u0 = v_load(u), u1 = V > 1 ? v_load(u + 16) : u0;
 		WINO_ROWS(WINO_STEP)
@@ -78,10 +80,8 @@ V_INLINE v16 VK(wino_down)(const float *p, ptrdiff_t pitch, const int i) {
 	return v_sub(v_load(p + pitch), v_load(p + 3 * pitch));
 }
 
-// Row i of V = B' d B for n tiles side by side from the pixel at p; v: [16][WINO_TILES][c].
-V_INLINE void VK(wino_input_row)(const float *p, ptrdiff_t pitch, int c, int n, float *v, const int i) {
-	const ptrdiff_t pos = (ptrdiff_t)WINO_TILES * c;
-	v += 4 * i * pos;
+// Row i of V = B' d B for n tiles side by side from the pixel at p; v: [4] positions `pos` floats apart, [tiles][c].
+V_INLINE void VK(wino_input_row)(const float *p, ptrdiff_t pitch, int c, int n, float *v, ptrdiff_t pos, const int i) {
 	for (int l = 0; l < c; l += 16) {
 		const float *q = p + l;
 		v16 d0 = VK(wino_down)(q, pitch, i), d1 = VK(wino_down)(q + c, pitch, i);
@@ -98,40 +98,48 @@ V_INLINE void VK(wino_input_row)(const float *p, ptrdiff_t pitch, int c, int n, 
 	}
 }
 
-static void VK(wino_input)(const float *p, ptrdiff_t pitch, int c, int n, float *v) {
-	VK(wino_input_row)(p, pitch, c, n, v, 0);
-	VK(wino_input_row)(p, pitch, c, n, v, 1);
-	VK(wino_input_row)(p, pitch, c, n, v, 2);
-	VK(wino_input_row)(p, pitch, c, n, v, 3);
+// Row i of A applied to the column of two pixels at p.
+V_INLINE v16 VK(wino_lift)(const float *p, ptrdiff_t pitch, const int i) {
+	if (i == 0) return v_load(p);
+	if (i == 1) return v_add(v_load(p), v_load(p + pitch));
+	if (i == 2) return v_sub(v_load(p), v_load(p + pitch));
+	return v_sub(v_zero(), v_load(p + pitch));
 }
 
-// A y A' of the gradient's 2x2 tiles: n side by side from the pixel at p; w: [16][WINO_TILES][k].
-static void VK(wino_gradient)(const float *p, ptrdiff_t pitch, int k, int n, float *w) {
-	const ptrdiff_t pos = (ptrdiff_t)WINO_TILES * k;
+// Row i of A y A' for n of the gradient's 2x2 tiles, as wino_input_row.
+V_INLINE void VK(wino_gradient_row)(const float *p, ptrdiff_t pitch, int k, int n, float *w, ptrdiff_t pos, const int i) {
 	for (int t = 0; t < n; t++) {
 		for (int l = 0; l < k; l += 16) {
 			const float *q = p + 2 * (ptrdiff_t)t * k + l;
 			float *out = w + (ptrdiff_t)t * k + l;
-			const v16 y0 = v_load(q), y1 = v_load(q + k), z0 = v_load(q + pitch), z1 = v_load(q + pitch + k);
-#define WINO_ACROSS(i, a, b) \
-	v_store(out + (4 * i) * pos, a); \
-	v_store(out + (4 * i + 1) * pos, v_add(a, b)); \
-	v_store(out + (4 * i + 2) * pos, v_sub(a, b)); \
-	v_store(out + (4 * i + 3) * pos, v_sub(v_zero(), b));
-			WINO_ACROSS(0, y0, y1)
-			const v16 s0 = v_add(y0, z0), s1 = v_add(y1, z1), d0 = v_sub(y0, z0), d1 = v_sub(y1, z1);
-			WINO_ACROSS(1, s0, s1)
-			WINO_ACROSS(2, d0, d1)
-			const v16 n0 = v_sub(v_zero(), z0), n1 = v_sub(v_zero(), z1);
-			WINO_ACROSS(3, n0, n1)
-#undef WINO_ACROSS
+			const v16 a = VK(wino_lift)(q, pitch, i), b = VK(wino_lift)(q + k, pitch, i);
+			v_store(out, a);
+			v_store(out + pos, v_add(a, b));
+			v_store(out + 2 * pos, v_sub(a, b));
+			v_store(out + 3 * pos, v_sub(v_zero(), b));
 		}
 	}
 }
 
-// Y = A' m A for n tiles side by side; m: [16][WINO_TILES][k], y the first tile's first pixel.
-static void VK(wino_output)(const float *m, int k, int n, float *y, ptrdiff_t pitch) {
-	const ptrdiff_t pos = (ptrdiff_t)WINO_TILES * k;
+// One row of the transform of a block of tiles; p is where the image's first tile begins.
+#define WINO_ROW(name) \
+	static void VK(wino_##name)(const float *p, ptrdiff_t pitch, int c, wino_block b, float *out, ptrdiff_t pos, int row) { \
+		for (int t = 0, n; t < b.count; t += n, b.i++, b.j = 0) { \
+			n = wino_run(b, t); \
+			const float *from = p + 2 * (b.i * pitch + (ptrdiff_t)b.j * c); \
+			float *to = out + (ptrdiff_t)t * c; \
+			if (row == 0) VK(wino_##name##_row)(from, pitch, c, n, to, pos, 0); \
+			else if (row == 1) VK(wino_##name##_row)(from, pitch, c, n, to, pos, 1); \
+			else if (row == 2) VK(wino_##name##_row)(from, pitch, c, n, to, pos, 2); \
+			else VK(wino_##name##_row)(from, pitch, c, n, to, pos, 3); \
+		} \
+	}
+WINO_ROW(input)
+WINO_ROW(gradient)
+#undef WINO_ROW
+
+// Y = A' m A for n tiles side by side; m: [16] positions `pos` floats apart, [tiles][k]; y the first tile's first pixel.
+static void VK(wino_output)(const float *m, ptrdiff_t pos, int k, int n, float *y, ptrdiff_t pitch) {
 	for (int t = 0; t < n; t++) {
 		for (int l = 0; l < k; l += 16) {
 			const float *q = m + (ptrdiff_t)t * k + l;
@@ -154,26 +162,23 @@ static void VK(vk_wino_conv_fn)(const void *args, int begin, int end) {
 	const vk_wino_conv_args *a = args;
 	const int c = a->x.c, k = a->y.c, across = a->y.w / 2, tiles = across * (a->y.h / 2);
 	const int64_t xrow = vk_act_row(&a->x), yrow = vk_act_row(&a->y);
-	float v[16 * WINO_TILES * WINO_CHANNELS], m[16 * WINO_TILES * WINO_CHANNELS];
+	const ptrdiff_t vpos = WINO_POS(WINO_TILES, c), mpos = WINO_POS(WINO_TILES, k);
+	float v[4 * WINO_POS(WINO_TILES, WINO_CHANNELS)], m[16 * WINO_POS(WINO_TILES, WINO_CHANNELS)];
 	for (int image = begin; image < end; image++) {
 		const float *x = vk_act_image(&a->x, image) - xrow - c; // pixel (-1, -1)
 		float *y = vk_act_image(&a->y, image);
 		for (int first = 0; first < tiles; first += WINO_TILES) {
 			const int count = tiles - first < WINO_TILES ? tiles - first : WINO_TILES, rows = (count + 3) / 4 * 4;
-			for (int t = 0, n; t < count; t += n) {
-				const int i = (first + t) / across, j = (first + t) % across;
-				n = across - j < count - t ? across - j : count - t;
-				VK(wino_input)(x + 2 * i * xrow + 2 * (int64_t)j * c, xrow, c, n, v + t * c);
-			}
+			wino_block b = {count, across, first / across, first % across};
 			for (int pos = 0; pos < 16; pos++) {
-				float *vp = v + pos * WINO_TILES * c;
+				float *vp = v + pos % 4 * vpos;
+				if (pos % 4 == 0) VK(wino_input)(x, xrow, c, b, v, vpos, pos / 4);
 				memset(vp + count * c, 0, sizeof(float) * (size_t)((rows - count) * c));
-				VK(wino_multiply)(vp, c, 1, rows, a->u + (int64_t)pos * c * k, k, c, m + pos * WINO_TILES * k, k, 0);
+				VK(wino_multiply)(vp, c, 1, rows, a->u + (int64_t)pos * c * k, k, c, m + pos * mpos, k, 0);
 			}
-			for (int t = 0, n; t < count; t += n) {
-				const int i = (first + t) / across, j = (first + t) % across;
-				n = across - j < count - t ? across - j : count - t;
-				VK(wino_output)(m + t * k, k, n, y + 2 * i * yrow + 2 * (int64_t)j * k, yrow);
+			for (int t = 0, n; t < count; t += n, b.i++, b.j = 0) {
+				n = wino_run(b, t);
+				VK(wino_output)(m + t * k, mpos, k, n, y + 2 * (b.i * yrow + (int64_t)b.j * k), yrow);
 			}
 		}
 	}
@@ -183,22 +188,22 @@ static void VK(vk_wino_wgrad_fn)(const void *args, int begin, int end) {
 	const vk_wino_wgrad_args *a = args;
 	const int c = a->x.c, k = a->dy.c, across = a->dy.w / 2, tiles = across * (a->dy.h / 2);
 	const int64_t xrow = vk_act_row(&a->x), yrow = vk_act_row(&a->dy);
-	float v[16 * WINO_TILES * WINO_CHANNELS], w[16 * WINO_TILES * WINO_CHANNELS];
+	const ptrdiff_t vpos = WINO_POS(WINO_WGRAD_TILES, c), wpos = WINO_POS(WINO_WGRAD_TILES, k);
+	float v[4 * WINO_POS(WINO_WGRAD_TILES, WINO_CHANNELS)], w[4 * WINO_POS(WINO_WGRAD_TILES, WINO_CHANNELS)];
 	for (int image = begin; image < end; image++) {
 		const float *x = vk_act_image(&a->x, image) - xrow - c, *dy = vk_act_image(&a->dy, image);
 		float *out = a->partial + (int64_t)(image / a->chunk) * 16 * c * k;
-		for (int first = 0; first < tiles; first += WINO_TILES) {
-			const int count = tiles - first < WINO_TILES ? tiles - first : WINO_TILES;
-			for (int t = 0, n; t < count; t += n) {
-				const int i = (first + t) / across, j = (first + t) % across;
-				n = across - j < count - t ? across - j : count - t;
-				VK(wino_input)(x + 2 * i * xrow + 2 * (int64_t)j * c, xrow, c, n, v + t * c);
-				VK(wino_gradient)(dy + 2 * i * yrow + 2 * (int64_t)j * k, yrow, k, n, w + t * k);
-			}
+		for (int first = 0; first < tiles; first += WINO_WGRAD_TILES) {
+			const int count = tiles - first < WINO_WGRAD_TILES ? tiles - first : WINO_WGRAD_TILES;
+			const wino_block b = {count, across, first / across, first % across};
 			const int overwrite = image % a->chunk == 0 && first == 0;
 			for (int pos = 0; pos < 16; pos++) {
-				const float *vp = v + pos * WINO_TILES * c, *wp = w + pos * WINO_TILES * k;
+				const float *vp = v + pos % 4 * vpos, *wp = w + pos % 4 * wpos;
 				float *to = out + (int64_t)pos * c * k;
+				if (pos % 4 == 0) {
+					VK(wino_input)(x, xrow, c, b, v, vpos, pos / 4);
+					VK(wino_gradient)(dy, yrow, k, b, w, wpos, pos / 4);
+				}
 				if (overwrite) VK(wino_multiply)(vp, 1, c, c, wp, k, count, to, k, 0);
 				else VK(wino_multiply)(vp, 1, c, c, wp, k, count, to, k, 1);
 			}

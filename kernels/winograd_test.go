@@ -13,7 +13,7 @@ type winogradCase struct{ n, h, w, c, k, chunk int }
 func winogradCases() []winogradCase {
 	return []winogradCase{
 		{1, 2, 2, 16, 16, 1}, {2, 4, 2, 16, 48, 1}, {3, 2, 10, 32, 16, 2}, {1, 36, 34, 16, 16, 1}, // a row of more than 16 tiles
-		{5, 8, 8, 64, 64, 2}, {2, 6, 12, 48, 32, 2}, {1, 16, 16, 32, 32, 4}, {1, 4, 4, 128, 128, 1},
+		{5, 8, 8, 64, 64, 2}, {2, 6, 12, 48, 32, 2}, {1, 16, 16, 32, 32, 4}, {1, 4, 4, 128, 128, 1}, {5, 32, 32, 16, 16, 2}, // chunks of 2, 2 and 1 images, many blocks each
 	}
 }
 
@@ -21,15 +21,16 @@ func (w winogradCase) geom() kernels.ConvGeom {
 	return kernels.ConvGeom{C: w.c, K: w.k, R: 3, S: 3, Stride: 1, PadTop: 1, PadLeft: 1, Dilation: 1, Groups: 1}
 }
 
-// winogradRun is forward, input gradient and filter gradient of one case, in blocks of images.
+// winogradRun is forward, input gradient and filter gradient of one case, in blocks of images. All that the kernels
+// must overwrite is NaN before.
 func winogradRun(t *testing.T, isa kernels.ISA, w winogradCase, x, dy, filters []float32, block int) (y, dx, dw []float32) {
-	xt, yt := newTensor(t, w.n, w.h, w.w, w.c, 1, zeros), newTensor(t, w.n, w.h, w.w, w.k, 2, zeros)
-	dyt, dxt := newTensor(t, w.n, w.h, w.w, w.k, 1, zeros), newTensor(t, w.n, w.h, w.w, w.c, 0, zeros)
+	xt, yt := newTensor(t, w.n, w.h, w.w, w.c, 1, zeros), newTensor(t, w.n, w.h, w.w, w.k, 2, nans)
+	dyt, dxt := newTensor(t, w.n, w.h, w.w, w.k, 1, zeros), newTensor(t, w.n, w.h, w.w, w.c, 0, nans)
 	xt.fill(x)
 	dyt.fill(dy)
 	size, chunks := kernels.WinogradPackedSize(w.c, w.k), (w.n+w.chunk-1)/w.chunk
-	forward, backward, partial := newBuffer(t, size), newBuffer(t, size), newBuffer(t, chunks*size)
-	dwb := newBuffer(t, len(filters))
+	forward, backward, partial := bufferOf(t, take(size, nans)), bufferOf(t, take(size, nans)), bufferOf(t, take(chunks*size, nans))
+	dwb := bufferOf(t, take(len(filters), nans))
 	runCall(kernels.WinogradPack(isa, kernels.WinogradPackArgs{C: w.c, K: w.k, W: bufferOf(t, filters).P, Forward: forward.P, Backward: backward.P}), w.k, block)
 	runCall(kernels.WinogradConv(isa, kernels.WinogradConvArgs{X: xt.Act, Y: yt.Act, U: forward.P}), w.n, block)
 	runCall(kernels.WinogradConv(isa, kernels.WinogradConvArgs{X: dyt.Act, Y: dxt.Act, U: backward.P}), w.n, block)
@@ -37,6 +38,8 @@ func winogradRun(t *testing.T, isa kernels.ISA, w winogradCase, x, dy, filters [
 	runCall(kernels.WinogradWgradReduce(isa, kernels.WinogradWgradReduceArgs{C: w.c, K: w.k, Chunks: chunks, Partial: partial.P, DW: dwb.P}), w.c, block)
 	return yt.inside(), dxt.inside(), dwb.F
 }
+
+func nans() float32 { return float32(math.NaN()) }
 
 // convolution3x3 sums, in float64, the products that y, dx and dw are made of, and their magnitudes.
 func convolution3x3(w winogradCase, x, dy, filters []float32) (y, dx, dw, ay, ax, aw []float64) {

@@ -82,6 +82,9 @@ type Plan struct {
 	Labels  *cuda.Tensor // i32 [N]
 	Logits  *cuda.Tensor // f32 [N,1,1,classes]
 	Loss    *cuda.Tensor // f32 [2]: sum over the batch of cross-entropy, and of right answers
+	// Bytes of the buffers: what the forward pass writes, mixed inputs and packed filters included, and what the
+	// backward pass adds.
+	ForwardBytes, BackwardBytes int64
 
 	dev      *cuda.Device
 	gates    *Gates
@@ -114,12 +117,14 @@ func NewPlan(params *Params, gates *Gates, scalars *Scalars, o PlanOptions) *Pla
 		value: make([]*cuda.Tensor, len(params.Graph.Nodes)), grad: make([]*cuda.Tensor, len(params.Graph.Nodes)),
 		free: map[bufferKey][]*cuda.Tensor{},
 	}
+	before := p.dev.Bytes()
 	p.compileForward()
 	out := p.value[len(p.value)-1]
 	p.Logits = out
 	p.Labels = p.keep(p.dev.New(cuda.Int32, o.Batch))
 	p.Loss = p.keep(p.dev.New(cuda.Float32, 2))
 	p.lossRows = p.keep(p.dev.New(cuda.Float32, o.Batch, 2))
+	p.ForwardBytes = p.dev.Bytes() - before
 	if o.Train {
 		last := len(p.value) - 1
 		p.dlogits = p.take(params.Graph.Nodes[last], 0)
@@ -128,6 +133,7 @@ func NewPlan(params *Params, gates *Gates, scalars *Scalars, o PlanOptions) *Pla
 			p.steps[i].compileBackward(p)
 		}
 	}
+	p.BackwardBytes = p.dev.Bytes() - before - p.ForwardBytes
 	return p
 }
 

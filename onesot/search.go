@@ -46,12 +46,21 @@ type Options struct {
 	Progress  func(Progress)
 }
 
+// StepMemory is the bytes of device memory that a supernet's training holds.
+type StepMemory struct {
+	Parameters int64 // filters of every bit width, norms, steps, theta, with gradients and moments
+	Forward    int64 // activations kept for the backward pass, mixed inputs (one copy, whatever the bit widths), packed filters
+	Backward   int64 // activation gradients, and sums for the parameters' gradients
+}
+
 // Search is a run in memory.
 type Search struct {
 	Space *quant.Space
 	Cost  *quant.CostTable
 	Net   *Supernet
 	FP32  *Accuracy // of the fp32 net; nil until it is known
+	// Memory is what the supernet's training held; zero where this process did not train.
+	Memory StepMemory
 
 	run        *Run
 	dev        *cuda.Device
@@ -156,7 +165,9 @@ func (s *Search) Train(ctx context.Context, resume bool, o Options) error {
 		}
 		s.startSearch()
 	}
+	before := s.dev.Bytes()
 	s.Net.PrepareTraining(s.set, s.model.Augment)
+	s.Memory = StepMemory{Parameters: before, Forward: s.Net.plan.ForwardBytes, Backward: s.Net.plan.BackwardBytes}
 	defer s.Net.FinishTraining()
 	return s.loop(ctx, o, s.run.Config.Settings.Epochs, s.Net.Step, s.Net.nonFinite)
 }

@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The numbers are those of the design's method page for ResNet-20, 2/4/8, ends pinned at 8/8.
+// Counted by hand for ResNet-20, 2/4/8, ends pinned at 8/8.
 func TestRelativeBOPsOfResNet20(t *testing.T) {
 	s := mustSpace(t, resNet20(), DefaultPolicy())
 	bops := BOPs(s)

@@ -4,7 +4,7 @@
 Activations are [N,H,W,C], filters [K,R,S,C/groups]. Each file is a safetensors file whose metadata holds the torch
 version, the seed and, under "cases", what the tensors named "<case>.<tensor>" belong to.
 
-    gen_goldens.py       writes conv, norm, loss, quantizer, mix and gates .safetensors beside itself
+    gen_goldens.py       writes conv, norm, loss, quantizer, mix, gates, samples and conditional .safetensors beside itself
 """
 import json
 import math
@@ -49,17 +49,19 @@ def nhwc(x):
 def convolutions():
     cases, out = [], {}
     for n, h, w, c, k, r, stride, pad, groups, dilation in [
-        (2, 7, 5, 16, 16, 3, 1, 1, 1, 1), (1, 9, 9, 3, 20, 3, 1, 1, 1, 1), (2, 8, 6, 16, 32, 3, 2, 1, 1, 1), (1, 9, 9, 3, 16, 7, 2, 3, 1, 1),
+        (2, 7, 5, 16, 16, 3, 1, 1, 1, 1), (1, 9, 9, 3, 20, 3, 1, 1, 1, 1), (2, 8, 6, 16, 20, 3, 2, 1, 1, 1), (1, 9, 9, 3, 16, 7, 2, 3, 1, 1),
         (3, 5, 5, 5, 5, 3, 1, 1, 5, 1), (1, 7, 7, 24, 24, 3, 2, 1, 24, 1), (2, 6, 6, 8, 20, 3, 1, 1, 2, 1), (2, 9, 7, 4, 10, 3, 1, 2, 1, 2),
-        (5, 1, 1, 40, 10, 1, 1, 0, 1, 1), (2, 4, 4, 33, 17, 1, 1, 0, 1, 1), (1, 8, 8, 1, 16, 5, 1, 2, 1, 1), (2, 8, 8, 32, 16, 3, 1, 1, 1, 1),
-        (1, 6, 4, 16, 16, 1, 2, 0, 1, 1)]:
+        (5, 1, 1, 40, 10, 1, 1, 0, 1, 1), (2, 4, 4, 33, 17, 1, 1, 0, 1, 1), (1, 8, 8, 1, 16, 5, 1, 2, 1, 1), (2, 4, 6, 32, 16, 3, 1, 1, 1, 1),
+        (1, 6, 4, 16, 16, 1, 2, 0, 1, 1), (1, 5, 6, 16, 16, 3, 1, 1, 16, 1)]:
         name = f"c{len(cases)}"
         x, f = rounded(n, h, w, c), rounded(k, r, r, c // groups)
-        y = nhwc(F.conv2d(nchw(x), nchw(f), stride=stride, padding=pad, groups=groups, dilation=dilation))
+        bias = rounded(k)
+        y = nhwc(F.conv2d(nchw(x), nchw(f), bias, stride=stride, padding=pad, groups=groups, dilation=dilation))
         dy = rounded(*y.shape)
-        dx, dw = torch.autograd.grad(y, (x, f), dy)
+        dx, dw, dbias = torch.autograd.grad(y, (x, f, bias), dy)
         cases.append({"name": name, "stride": stride, "pad": pad, "groups": groups, "dilation": dilation})
-        out |= {f"{name}.x": x, f"{name}.w": f, f"{name}.y": y, f"{name}.dy": dy, f"{name}.dx": dx, f"{name}.dw": dw}
+        out |= {f"{name}.x": x, f"{name}.w": f, f"{name}.y": y, f"{name}.dy": dy, f"{name}.dx": dx, f"{name}.dw": dw,
+                f"{name}.bias": bias, f"{name}.dbias": dbias}
     write("conv", cases, out)
 
 
@@ -123,6 +125,13 @@ def quantizers():
             cases.append({"name": name, "lo": lo, "hi": hi, "step": float(s)})
             ds = np.sum(dy.astype(np.float64) * (r.astype(np.float64) - v.astype(np.float64) * inside))
             out |= {f"{name}.x": x, f"{name}.y": s * r, f"{name}.dy": dy, f"{name}.dx": dy * inside, f"{name}.ds": np.array([ds])}
+            # Step of least squared error among m*i/60; a value far from the others' errors, so that rounding decides nothing.
+            w = (rng.standard_normal((3, 21)) if signed else np.abs(rng.standard_normal((3, 21)))).astype(f4)
+            steps = np.abs(w).max() / f4(max(-lo, hi)) * np.arange(1, 61, dtype=f4) / f4(60)
+            errors = [np.sum((t * np.rint(np.clip(w / t, f4(lo), f4(hi))) - w).astype(np.float64) ** 2) for t in steps]
+            best = np.argsort(errors)[:2]
+            assert errors[best[0]] * (1 + 1e-4) < errors[best[1]], (name, best)
+            out |= {f"{name}.mse.w": w, f"{name}.mse.step": steps[best[:1]]}
     write("quantizer", cases, out)
 
 
@@ -180,6 +189,70 @@ def gates():
     write("gates", {"bits": bits, "hidden": hidden, "u": u, "eta": eta, "lambda": lam, "temperature": temperature}, out)
 
 
+def philox(key, counter):
+    """The four words of Philox4x32-10 (Salmon et al. 2011) in plain integers."""
+    (k0, k1), (c0, c1, c2, c3), mask = key, counter, 0xFFFFFFFF
+    for _ in range(10):
+        p0, p1 = c0 * 0xD2511F53, c2 * 0xCD9E8D57
+        c0, c1, c2, c3 = (p1 >> 32) ^ c1 ^ k0, p1 & mask, (p0 >> 32) ^ c3 ^ k1, p0 & mask
+        k0, k1 = (k0 + 0x9E3779B9) & mask, (k1 + 0xBB67AE85) & mask
+    return c0, c1, c2, c3
+
+
+def gumbel(noise, gate, n):
+    """-ln(-ln U), U in float32 from the upper 24 bits of word i%4 of counter (step, micro-batch, gate, i/4)."""
+    f4 = np.float32
+    words = [philox(noise[:2], (*noise[2:], gate, i // 4))[i % 4] for i in range(n)]
+    u = [min(max((f4(w >> 8) + f4(0.5)) * f4(2**-24), f4(1e-10)), f4(1) - f4(1e-7)) for w in words]
+    return -torch.log(-torch.log(torch.tensor(u, dtype=torch.float64)))
+
+
+def samples():
+    """Gate samples of every mode with their gradient, which an entropy prior joins."""
+    cases, out, bits, row = [], {}, [3, 1, 8, 2, 5], 8
+    for mode in ("softmax", "gumbel", "hard"):
+        for temperature, lam, noise in ((0.6, 0.2, (0xDEADBEEF, 42, 1234567, 1)), (2.0, -0.5, (7, 0x80000001, 0, 3))):
+            name = f"s{len(cases)}"
+            logits, dz = rounded(5, row), rounded(5, row)
+            t = float(np.float32(temperature))
+            total, entropy, pis, zs, softs = 0, 0, torch.zeros(5, row), torch.zeros(5, row), torch.zeros(5, row)
+            for g, n in enumerate(bits):
+                lp = F.log_softmax(logits[g, :n], 0)
+                soft = lp.exp() if mode == "softmax" else F.softmax((lp + gumbel(noise, g, n)) / t, 0)
+                z = soft
+                if mode == "hard":
+                    z = F.one_hot(soft.argmax(), n) + soft - soft.detach()
+                total, entropy = total + (dz[g, :n] * z).sum(), entropy - (lp.exp() * lp).sum()
+                pis[g, :n], zs[g, :n], softs[g, :n] = lp.exp().detach(), z.detach(), soft.detach()
+            (dlogits,) = torch.autograd.grad(total - float(np.float32(lam)) * entropy, logits)
+            cases.append({"name": name, "mode": mode, "bits": bits, "temperature": temperature, "lambda": lam, "noise": noise})
+            out |= {f"{name}.logits": logits, f"{name}.pi": pis, f"{name}.z": zs, f"{name}.soft": softs, f"{name}.dz": dz,
+                    f"{name}.entropy": entropy.reshape(1), f"{name}.dlogits": dlogits}
+    write("samples", cases, out)
+
+
+def conditional():
+    """Batch norm whose affine set is mixed by two gates (pair: every pair of candidates; gate: a base and one a candidate);
+    DNAS's factor on the task loss."""
+    cases, out = [], {}
+    for kind in ("pair", "gate"):
+        n, h, w, c, nw, nx = 3, 4, 3, 20, 3, 2
+        y, zw, zx = rounded(n, h, w, c), torch.rand(nw).float().double().requires_grad_(), torch.rand(nx).float().double().requires_grad_()
+        v = torch.outer(zw, zx).reshape(-1) if kind == "pair" else torch.cat([torch.ones(1), zw, zx])
+        gamma, beta = rounded(len(v), c), rounded(len(v), c)
+        a = F.relu(nhwc(F.batch_norm(nchw(y), None, None, v @ gamma, v @ beta, True, 0, 1e-5)))
+        da = rounded(*a.shape)
+        grads = torch.autograd.grad(a, (y, gamma, beta, zw, zx), da)
+        cases.append({"name": kind})
+        out |= {f"{kind}.y": y, f"{kind}.zw": zw, f"{kind}.zx": zx, f"{kind}.v": v, f"{kind}.gamma": gamma, f"{kind}.beta": beta, f"{kind}.a": a, f"{kind}.da": da}
+        out |= {f"{kind}.{name}": g for name, g in zip(("dy", "dgamma", "dbeta", "dzw", "dzx"), grads)}
+    cost = torch.tensor(0.3).float().double().requires_grad_()
+    factor = ((cost.log() + math.log(1e9)) / math.log(1e9)) ** 5.0
+    (weight,) = torch.autograd.grad(factor * 8.5 / 4, cost)
+    out["factor"] = torch.stack([cost, factor, weight])
+    write("conditional", cases, out)
+
+
 def mixes():
     """Input and filter mixes by autograd through a straight-through LSQ quantizer; steps keep values off the ties."""
     cases, out = [], {}
@@ -194,15 +267,14 @@ def mixes():
             y = y + z[b] * sb * (c + (c.round() - c).detach())
         return y
 
-    for kind, widths in (("input", (2, 4, 8)), ("input", (3,)), ("weight", (2, 4, 8)), ("weight", (2, 5))):
+    for kind, widths in (("input", (2, 4, 8)), ("input", (3,)), ("input", (1, 6)), ("weight", (2, 4, 8)), ("weight", (2, 5)), ("weight", (4,)),
+                         ("shared", (2, 4, 8)), ("tensor", (3, 8))):  # shared: one filter for all widths; tensor: one step for all channels
         name = f"m{len(cases)}"
-        ranges = [(-(2 ** (b - 1)), 2 ** (b - 1) - 1) if kind == "weight" else (0, 2**b - 1) for b in widths]
+        ranges = [(0, 2**b - 1) if kind == "input" else (-(2 ** (b - 1)), 2 ** (b - 1) - 1) for b in widths]
         nb = len(widths)
         z = torch.rand(nb).float().double().requires_grad_()
-        if kind == "input":
-            x, s = rounded(6, 35), (0.05 + torch.rand(nb)).float().double().requires_grad_()
-        else:
-            x, s = rounded(nb, 5, 27), (0.05 + torch.rand(nb, 5)).float().double().requires_grad_()
+        x = rounded(6, 35) if kind == "input" else rounded(5, 27) if kind == "shared" else rounded(nb, 5, 27)
+        s = (0.05 + torch.rand(*((nb, 5) if kind in ("weight", "shared") else (nb,)))).float().double().requires_grad_()
         y = mixed(x, s, z, ranges)
         dy = rounded(*y.shape)
         dx, ds, dz = torch.autograd.grad(y, (x, s, z), dy)
@@ -212,4 +284,4 @@ def mixes():
 
 
 if __name__ == "__main__":
-    convolutions(), norms(), loss_and_pool(), quantizers(), mixes(), gates()
+    convolutions(), norms(), loss_and_pool(), quantizers(), mixes(), gates(), samples(), conditional()

@@ -11,7 +11,9 @@ sqrt(-2 ln((r0+1)/2^32)) cos(2 pi r1/2^32) in float64, rounded to float32. Tenso
 Steps start at 4/qmax (inputs; 4/127 for the signed images) and max|w|/qmax (weights: a channel; linear: the tensor).
 
 The trajectory passes through rounding, so float32 and float64 runs drift apart: the spread between float64 and
-float32 on 1 and 2 threads is stored beside the losses, and is what ours may differ by.
+float32 on 1 and 2 threads is stored beside the losses, and is what ours may differ by. Each run stores, of every step
+before its update, the total loss and its cross-entropy alone, pi of all gates after the last update, and the gradient
+of all logits in the first step, where no drift blurs the comparison yet.
 
     gen_edmips.py        writes edmips_digitsnet.json and edmips_resnet20.json beside itself
 """
@@ -24,6 +26,7 @@ import torch
 import torch.nn.functional as F
 
 BITS, ETA, STEPS, SEED = (2, 4, 8), 1.0, 20, 7
+LR, STEP_LR, LOGIT_LR = 0.02, 2e-3, 5e-3
 
 
 def philox(counter0, counter1):
@@ -158,27 +161,32 @@ class Net:
         return e
 
     def train(self, channels, batch):
-        momentum, moments, losses = {}, {}, []
+        momentum, moments, losses, tasks = {}, {}, [], []
         steps = [t for s in self.wstep + self.xstep for t in s]
         theta = [t for s in self.logits for t in s]
         for k in range(STEPS):
             x = torch.tensor(normals(k, batch, self.side, self.side, channels)).permute(0, 3, 1, 2).contiguous().to(self.dtype)
             labels = torch.tensor((philox(np.arange(batch), 100 + k)[0] % np.uint64(10)).astype(np.int64))
-            loss = F.cross_entropy(self.forward(x), labels) + ETA * self.cost()
+            task = F.cross_entropy(self.forward(x), labels)
+            loss = task + ETA * self.cost()
             losses.append(loss.item())
+            tasks.append(task.item())
             everything = self.w + self.gamma + self.beta + [self.bias] + steps + theta
             grads = dict(zip(map(id, everything), torch.autograd.grad(loss, everything)))
+            if k == 0:
+                first = [v for t in theta for v in grads[id(t)].tolist()]
             with torch.no_grad():
                 for p in self.w + self.gamma + self.beta + [self.bias]:
                     g = grads[id(p)] + (1e-4 * p if p.dim() == 4 else 0)
                     momentum[id(p)] = 0.9 * momentum.get(id(p), 0) + g
-                    p -= 0.02 * momentum[id(p)]
+                    p -= LR * momentum[id(p)]
                 for p in steps:
-                    self.adam(p, p * grads[id(p)], moments, k + 1, 0.99, 1e-12, lambda p, d: p.mul_(torch.exp(-2e-3 * d)).clamp_(min=1e-6))
+                    self.adam(p, p * grads[id(p)], moments, k + 1, 0.99, 1e-12, lambda p, d: p.mul_(torch.exp(-STEP_LR * d)).clamp_(min=1e-6))
                 for p in theta:
-                    self.adam(p, grads[id(p)], moments, k + 1, 0.999, 1e-8, lambda p, d: p.sub_(5e-3 * d))
+                    self.adam(p, grads[id(p)], moments, k + 1, 0.999, 1e-8, lambda p, d: p.sub_(LOGIT_LR * d))
         gates = [[g.tolist() for g in self.gates(i)] for i in range(1, len(self.layers))]
-        return losses, [p for layer in gates for g in layer for p in g]
+        return {"losses": losses, "cross_entropy": tasks, "gates": [p for layer in gates for g in layer for p in g],
+                "first_gradients": first}
 
     @staticmethod
     def adam(p, g, moments, t, beta2, eps, move):
@@ -190,14 +198,15 @@ class Net:
 
 def main():
     here = pathlib.Path(__file__).parent
+    torch.use_deterministic_algorithms(True)
     for name, layers, side, channels, batch in (("digitsnet", digitsnet(), 8, 1, 32), ("resnet20", resnet20(), 32, 3, 16)):
         runs = {}
         for run, dtype, threads in (("float64", torch.float64, 1), ("float32_1_thread", torch.float32, 1), ("float32_2_threads", torch.float32, 2)):
             torch.set_num_threads(threads)
-            losses, gates = Net(layers, side, dtype).train(channels, batch)
-            runs[run] = {"losses": losses, "gates": gates}
-            print(name, run, losses[0], losses[-1])
-        text = {"torch": torch.__version__, "seed": SEED, "batch": batch, "side": side, "channels": channels, "runs": runs}
+            runs[run] = Net(layers, side, dtype).train(channels, batch)
+            print(name, run, runs[run]["losses"][0], runs[run]["losses"][-1])
+        config = {"bits": BITS, "eta": ETA, "steps": STEPS, "lr": LR, "momentum": 0.9, "weight_decay": 1e-4, "step_lr": STEP_LR, "logit_lr": LOGIT_LR}
+        text = {"torch": torch.__version__, "config": config, "seed": SEED, "batch": batch, "side": side, "channels": channels, "runs": runs}
         (here / f"edmips_{name}.json").write_text(json.dumps(text, indent=1) + "\n")
 
 

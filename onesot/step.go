@@ -1,0 +1,163 @@
+package onesot
+
+import (
+	"math"
+
+	"vimps-gpu/cuda"
+	"vimps-gpu/kernels"
+	"vimps-gpu/nn"
+	"vimps-gpu/nn/data"
+	"vimps-gpu/quant"
+)
+
+// Terms is the objective of one step, its parts apart and unweighted, averaged over the micro-batches.
+type Terms struct {
+	Task       float64 // cross-entropy, nats an image
+	Accuracy   float64 // of the training images, 0 to 1
+	Eta        float64 // geometric mean
+	Hardware   float64 // eta * E[h]
+	Expected   float64 // E[h], all-maximum child of the searched layers = 1
+	Argmax     float64 // h of the argmax child
+	Prior      float64 // lambda * prior term
+	Entropy    float64 // sum of H(pi) over the gates, nats
+	Similarity float64 // mu * KSL
+}
+
+// Total is the objective.
+func (t Terms) Total() float64 { return t.Task + t.Hardware + t.Prior + t.Similarity }
+
+// Step trains on one batch: step of steps, the images of split at positions.
+func (n *Supernet) Step(step, steps int, split data.Split, positions []int) Terms {
+	s := n.Settings
+	now := s.at(float64(step) / float64(steps))
+	n.setStep(now, step, steps)
+	var sum Terms
+	for j := range s.MicroBatches {
+		eta := n.setMicro(now, step, j)
+		size := s.Batch / s.MicroBatches
+		n.feed.Fill(split, positions[j*size:(j+1)*size], nn.Draw{Seed: s.Seed, Batch: uint64(step*s.MicroBatches + j)})
+		n.micro.Launch()
+		n.addTerms(&sum, eta, 1/float64(s.MicroBatches))
+	}
+	n.update.Launch()
+	if now.theta {
+		n.theta.Launch()
+	} else {
+		n.freeze.Launch()
+	}
+	sum.Eta = math.Exp(sum.Eta)
+	for _, v := range n.terms.similarity.Get(n.host.similarity) {
+		sum.Similarity += now.mu * float64(v)
+	}
+	return sum
+}
+
+func (n *Supernet) setStep(now schedule, step, steps int) {
+	c := n.ctl
+	for _, v := range [...]struct {
+		t     *cuda.Tensor
+		value float64
+	}{{c.temperature, now.temperature}, {c.mu, now.mu}, {c.lr, now.lr}, {c.stepLR, now.stepLR}, {c.thetaLR, now.thetaLR}} {
+		v.t.Set([]float32{float32(v.value)})
+	}
+	setBias(c.stepBias, 0.9, 0.99, step+1)
+	setBias(c.thetaBias, 0.9, 0.999, step+1-n.firstThetaStep(steps))
+	mode := cuda.GateGumbel
+	switch {
+	case n.Settings.Method == EdMIPS:
+		mode = cuda.GateSoftmax
+	case now.hard:
+		mode = cuda.GateHard
+	}
+	c.mode.SetInt32([]int32{int32(mode)})
+}
+
+// setBias sets Adam's bias corrections of update t.
+func setBias(bias *cuda.Tensor, beta1, beta2 float64, t int) {
+	bias.Set([]float32{float32(1 - math.Pow(beta1, float64(t))), float32(1 - math.Pow(beta2, float64(t)))})
+}
+
+// firstThetaStep is the first step that is not warm-up.
+func (n *Supernet) firstThetaStep(steps int) int {
+	first := int(n.Settings.WarmUp * float64(steps))
+	for !n.Settings.at(float64(first) / float64(steps)).theta {
+		first++
+	}
+	return first
+}
+
+// philoxEta keeps the draws of eta apart from others under the same seed.
+const philoxEta = 0xE7
+
+// setMicro draws eta (stratified: micro-batch j of G draws from the j-th of G equal parts of the logarithmic
+// range) and sets what depends on it.
+func (n *Supernet) setMicro(now schedule, step, j int) (eta float64) {
+	s := n.Settings
+	eta = s.Eta
+	if s.Method == OneShot {
+		r := kernels.Philox([4]uint32{uint32(step), uint32(j), 0, philoxEta}, [2]uint32{uint32(s.Seed), uint32(s.Seed >> 32)})
+		eta = s.etaAt((float64(j) + (float64(r[0])+0.5)/(1<<32)) / float64(s.MicroBatches))
+		n.scalars.U.Set([]float32{float32(s.u(eta))})
+	}
+	n.ctl.eta.Set([]float32{float32(eta)})
+	n.ctl.noise.SetUint32([]uint32{uint32(s.Seed), uint32(s.Seed >> 32), uint32(step), uint32(j)})
+	return eta
+}
+
+func (n *Supernet) addTerms(sum *Terms, eta, share float64) {
+	images, cost := float64(n.plan.Options.Batch), float64(n.terms.cost.At(0))
+	sum.Task += share * float64(n.plan.Loss.At(0)) / images
+	sum.Accuracy += share * float64(n.plan.Loss.At(1)) / images
+	sum.Expected += share * cost
+	if n.Settings.Method != DNAS {
+		sum.Hardware += share * eta * cost
+	}
+	if eta > 0 {
+		sum.Eta += share * math.Log(eta)
+	}
+	sum.Prior += share * n.Settings.Lambda * float64(n.terms.prior.At(0))
+	sum.Entropy += share * float64(n.terms.entropy.At(0))
+	argmax(n.host.choice, n.gate.Pi.Get(n.host.pi), n.Model.gates)
+	sum.Argmax += share * n.relativeCost(n.host.choice)
+}
+
+// argmax writes the most probable option of each gate (of equals the first) to choice.
+func argmax(choice []int, pi []float32, gates []quant.Gate) {
+	for g, gate := range gates {
+		choice[g] = 0
+		row := pi[g*cuda.MaxBits:][:len(gate.Bits)]
+		for i, p := range row {
+			if p > row[choice[g]] {
+				choice[g] = i
+			}
+		}
+	}
+}
+
+// relativeCost is h of a choice for each gate.
+func (n *Supernet) relativeCost(choice []int) float64 {
+	sum := 0.0
+	for k, layer := range n.searched {
+		at := [2]int{}
+		for _, kind := range []quant.Kind{quant.Weight, quant.Input} {
+			if row := n.Gates.Row(layer, kind); row < len(choice) {
+				at[kind] = choice[row]
+			}
+		}
+		sum += float64(n.relative[k][at[quant.Weight]][at[quant.Input]])
+	}
+	return sum
+}
+
+// assignment is the child of a choice for each gate.
+func (n *Supernet) assignment(choice []int) quant.Assignment {
+	w, x := make([]int, len(n.Space.Layers)), make([]int, len(n.Space.Layers))
+	for row, gate := range n.Model.gates {
+		if gate.Kind == quant.Weight {
+			w[gate.Layer] = choice[row]
+		} else {
+			x[gate.Layer] = choice[row]
+		}
+	}
+	return quant.Choose(n.Space, w, x)
+}

@@ -29,7 +29,7 @@ const (
 // region is a run of calls over the same units that one worker does chunk by chunk.
 type region struct {
 	axis  axis
-	calls []kernels.Call
+	calls []kernels.HostCall
 	names []string
 	units int
 	bytes int       // of one unit's largest tensor: how many units fit in cache together
@@ -90,7 +90,7 @@ func (g *Graph) add(name string, a axis, units, bytes int, c kernels.Call) {
 		r = &region{axis: a, units: units}
 		g.regions = append(g.regions, r)
 	}
-	r.calls = append(r.calls, c)
+	r.calls = append(r.calls, c.Host())
 	r.names = append(r.names, name)
 	r.bytes = max(r.bytes, bytes)
 }

@@ -35,9 +35,13 @@ func descend(t *testing.T, bits, weightGate, inputGate []int32, table []float32,
 			DPi: s.dpi.p, DLogits: s.dlogits.p, Temperature: s.temperature.p, Mode: s.mode.p}),
 		kernels.SGD(kernels.BestISA(), kernels.SGDArgs{P: s.logits.p, G: s.dlogits.p, M: m.p, Len: n, LR: lr.p, Momentum: 0.9}),
 	}
+	var host []kernels.HostCall
+	for _, c := range calls {
+		host = append(host, c.Host())
+	}
 	for step := range 5000 {
 		s.noise.v[2] = uint32(step)
-		kernels.Run(calls, 0, 1, 1, nil)
+		kernels.Run(host, 0, 1, 1, nil)
 	}
 	for _, c := range calls {
 		c.Free()

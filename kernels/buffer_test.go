@@ -111,7 +111,7 @@ func eachISA(t *testing.T, f func(t *testing.T, isa kernels.ISA)) {
 }
 
 func runCall(c kernels.Call, units, block int) {
-	kernels.Run([]kernels.Call{c}, 0, units, block, nil)
+	kernels.Run([]kernels.HostCall{c.Host()}, 0, units, block, nil)
 	c.Free()
 }
 

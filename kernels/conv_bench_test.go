@@ -53,7 +53,7 @@ func benchConv(b *testing.B, isa ISA, call Call, work float64) {
 	best := [2]int64{math.MaxInt64, math.MaxInt64}
 	for b.Loop() {
 		var ns [2]int64
-		Run([]Call{peak, call}, 0, 1, 1, ns[:])
+		Run([]HostCall{peak.Host(), call.Host()}, 0, 1, 1, ns[:])
 		best = [2]int64{min(best[0], ns[0]), min(best[1], ns[1])}
 	}
 	top, rate := PeakFLOP(isa)/float64(best[0]), work/float64(best[1])

@@ -134,7 +134,7 @@ func newConvData(t testing.TB, c convCase, extraBorder int) *convData {
 }
 
 func runConv(call Call, n, block int) {
-	Run([]Call{call}, 0, n, block, nil)
+	Run([]HostCall{call.Host()}, 0, n, block, nil)
 	call.Free()
 }
 

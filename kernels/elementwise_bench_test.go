@@ -21,7 +21,7 @@ func bench(b *testing.B, name string, streams int, call func(isa kernels.ISA, im
 				b.ResetTimer()
 				for range b.N {
 					for range 64 / images {
-						kernels.Run([]kernels.Call{c}, 0, images, 1, nil)
+						kernels.Run([]kernels.HostCall{c.Host()}, 0, images, 1, nil)
 					}
 				}
 				values := float64(b.N) * 64 * 32 * 32 * 16

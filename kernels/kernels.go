@@ -45,36 +45,56 @@ func BestISA() ISA {
 	return Portable
 }
 
-// Act is an activation tensor f32 [N,H,W,C] inside a border of zeros; P points at its first byte.
+// Act is an activation tensor [N,H,W,C] inside a border of zeros; P points at its first byte.
 type Act struct {
 	P       Ptr
 	H, W, C int
 	Border  int
+	Storage Storage // F32 on the host
 }
 
-// Elems is the number of floats that n images take, border included.
+// Elems is the number of values that n images take, border included.
 func (a Act) Elems(n int) int { return n * (a.H + 2*a.Border) * (a.W + 2*a.Border) * a.C }
 
 func (a Act) c() C.vk_act {
 	return C.vk_act{p: (*C.float)(a.P), h: C.int(a.H), w: C.int(a.W), c: C.int(a.C), border: C.int(a.Border)}
 }
 
-// Call is one kernel with its arguments bound, ready to run over any range of its units.
-type Call struct{ c C.vk_call }
+// Call is one kernel with its arguments bound, ready to run over any range of its units: on the host by its C
+// function, on a GPU as its [Launch] says.
+type Call struct {
+	c      C.vk_call
+	size   int                    // bytes of the argument struct
+	launch func(units int) Launch // nil: no CUDA kernel
+}
+
+// HostCall is the C function and arguments of a [Call].
+type HostCall struct{ c C.vk_call }
+
+// Host is the call in the form that [Run] takes.
+func (c Call) Host() HostCall {
+	if c.c.fn == nil {
+		panic("kernels.Host: a call that only a GPU does")
+	}
+	return HostCall{c.c}
+}
 
 // newCall copies the argument struct *args, of the given C type, to memory that C may keep.
 func newCall[T any](fn C.vk_fn, args T) Call {
 	p := (*T)(C.vk_alloc(C.int64_t(unsafe.Sizeof(args))))
 	*p = args
-	return Call{C.vk_call{fn: fn, args: unsafe.Pointer(p)}}
+	return Call{c: C.vk_call{fn: fn, args: unsafe.Pointer(p)}, size: int(unsafe.Sizeof(args))}
 }
 
 // Free returns the memory of the arguments.
 func (c Call) Free() { C.vk_free(unsafe.Pointer(c.c.args)) }
 
+// Free is [Call.Free].
+func (c HostCall) Free() { C.vk_free(unsafe.Pointer(c.c.args)) }
+
 // Run does units begin..end-1 of each call, block units at a time: call by call within a block, so
 // that a block's data stays in cache. ns, where not nil, has an entry a call to which its time is added.
-func Run(calls []Call, begin, end, block int, ns []int64) {
+func Run(calls []HostCall, begin, end, block int, ns []int64) {
 	if len(calls) == 0 {
 		return
 	}

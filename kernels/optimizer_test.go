@@ -25,7 +25,7 @@ func optimizerRun(t *testing.T, p []float32, block int, step func(p, g, m, v, lr
 		copy(g.v, optimizerGradients(s, n))
 		lr.v[0] = optimizerRate(s)
 		bias.v[0], bias.v[1] = float32(1-math.Pow(0.9, float64(s))), float32(1-math.Pow(0.999, float64(s)))
-		kernels.Run([]kernels.Call{call}, 0, kernels.OptimizerUnits(n), block, nil)
+		kernels.Run([]kernels.HostCall{call.Host()}, 0, kernels.OptimizerUnits(n), block, nil)
 		if i := slices.IndexFunc(g.v, func(f float32) bool { return f != 0 }); i >= 0 {
 			t.Fatalf("gradient %d is %g after a step, want 0", i, g.v[i])
 		}

@@ -18,7 +18,7 @@ func TestPeak(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := Peak(isa, p)
-		Run([]Call{c}, 0, 2, 1, nil)
+		Run([]HostCall{c.Host()}, 0, 2, 1, nil)
 		chains := PeakFLOP(isa) / (2 * 16 * rounds)
 		for i, v := range unsafe.Slice((*float32)(p), 32) {
 			if math.Abs(float64(v)-chains) > 1e-3*chains {

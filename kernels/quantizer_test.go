@@ -89,7 +89,7 @@ func TestQuantizerDividesExactly(t *testing.T) {
 					x.buffer.F[i] = math.Float32frombits(math.Float32bits(v) + uint32(r.IntN(5)) - 2)
 				}
 			}
-			kernels.Run([]kernels.Call{call}, 0, 1, 1, nil)
+			kernels.Run([]kernels.HostCall{call.Host()}, 0, 1, 1, nil)
 			for i, v := range x.buffer.F {
 				if code, _, _ := quantize(v, s, -128, 127); y.buffer.F[i] != s*code {
 					t.Fatalf("x = %x, step = %x: %g, want %g", math.Float32bits(v), math.Float32bits(s), y.buffer.F[i], s*code)

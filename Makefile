@@ -1,30 +1,93 @@
-# vimps-gpu: make demo, make test. Needs Go, gcc and make; nothing else.
+# vimps-gpu: make demo, make test. Needs Go, gcc and make; for the GPU also NVIDIA's compiler and header, which
+# make cuda-toolchain fetches.
 PROGRAM     := bin/vimps-gpu
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.0
 PYTHON      ?= python3
 THREADS     ?= $(shell nproc)
 FUZZTIME    ?= 20s
 
-.PHONY: build demo test lint bench bench-torch fuzz size clean
+# Where NVIDIA's cuda.h and nvcc are: CUDA_HOME, what make cuda-toolchain fetched, or the usual places. The program is
+# built for the GPU where the header is found and the kernels are compiled or can be.
+TOOLCHAIN := .cuda/nvidia/cu13
+CUDA      := $(firstword $(patsubst %/include/cuda.h,%,$(wildcard $(addsuffix /include/cuda.h,$(CUDA_HOME) $(CURDIR)/$(TOOLCHAIN) /usr/local/cuda /opt/cuda /usr))))
+NVCC      := $(or $(wildcard $(CUDA)/bin/nvcc),$(shell command -v nvcc))
+ifneq ($(CUDA),)
+ifneq ($(NVCC)$(wildcard kernels/fatbin/*.fatbin),)
+TAGS := -tags cuda
+endif
+endif
+CUDA_ENV := CGO_CFLAGS="-O2 -g -I$(CURDIR)/cuda/driver/compat -I$(CUDA)/include" CGO_LDFLAGS="-L$(CURDIR)/cuda/driver" PATH="$(CUDA)/bin:$$PATH"
+export STATICCHECK
+SIM_LIBCUDA := $(CURDIR)/build/sim/libcuda.so.1
+
+.PHONY: build demo test test-sim lint cuda-toolchain cuda-env kernels sim sim-tests bench bench-torch fuzz size clean
 
 # The program.
-build:
+build: $(if $(TAGS),$(if $(NVCC),kernels))
+ifeq ($(TAGS),)
 	go build -o $(PROGRAM) ./cli/vimps-gpu
+	@echo "built for the CPU only: $(if $(CUDA),no nvcc,no cuda.h) was found. make cuda-toolchain fetches NVIDIA's compiler and header; then make build again"
+else
+	$(CUDA_ENV) go build $(TAGS) -o $(PROGRAM) ./cli/vimps-gpu
+endif
 
 # The main job on data that the program carries: a search, its front and its report.
 demo: build
 	rm -rf runs/demo
 	$(PROGRAM) search --model digitsnet --data digits --random 20 --uniform --out runs/demo
 
-# Everything that is checked.
+# Everything that is checked. test-sim says loudly what it leaves out where something is missing.
 test: lint
 	go test ./...
+	@$(MAKE) --no-print-directory test-sim
+
+# The CUDA kernels, without a GPU: all of them compiled and their machine code held to kernels/sass_budget.json, and the program with them
+# on the simulated GPU of cuda/sim.
+test-sim:
+	@cuda/test-sim.sh
 
 lint:
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not gofmt'd: $$files"; exit 1; fi
 	go vet ./...
 	@if go run $(STATICCHECK) -version >/dev/null 2>&1; then echo go run $(STATICCHECK) ./...; go run $(STATICCHECK) ./...; \
 	else echo "note: staticcheck cannot be had here, skipped"; fi
+
+# NVIDIA's compiler and header into .cuda: some 110 MB, once, without root.
+cuda-toolchain:
+	cuda/toolchain.sh $(CURDIR)/.cuda
+
+# What a shell needs for go build and go test with -tags cuda: eval "$$(make cuda-env)"
+cuda-env:
+	@echo 'export $(CUDA_ENV) VIMPS_LIBCUDA="$(SIM_LIBCUDA)"'
+
+# Every kernels/*.cu to kernels/fatbin; what has not changed is left alone. ARCHS="" makes PTX only, for a quick try.
+ARCHS ?= 80 86 89 90 100 120
+kernels:
+	@[ -n "$(NVCC)" ] || { echo "kernels: no nvcc; make cuda-toolchain fetches it"; exit 1; }
+	@kernels/fatbin.sh "$(NVCC)" "$(ARCHS)"
+
+# The simulated GPU, build/sim/libcuda.so.1.
+SIM_FLAGS := -O3 -march=x86-64-v3 -std=c++17 -ffp-contract=off -fno-math-errno -fno-trapping-math -fPIC -Wall -Wextra -Werror -I$(CUDA)/include
+sim_objects = $(patsubst cuda/sim/%.cpp,build/sim/%.o,$(1))
+SIM       := $(call sim_objects,$(filter-out $(wildcard cuda/sim/*_test*.cpp),$(wildcard cuda/sim/*.cpp)))
+sim: $(SIM_LIBCUDA)
+build/sim/%.o: cuda/sim/%.cpp $(wildcard cuda/sim/*.h) Makefile
+	@mkdir -p build/sim
+	g++ $(SIM_FLAGS) -c -o $@ $<
+$(SIM_LIBCUDA): $(SIM)
+	g++ -shared -Wl,-soname,libcuda.so.1 -Wl,-Bsymbolic -o $@ $^ -pthread
+
+# The simulator's own tests: of the interpreter, by planted faults, and of the driver.
+build/sim/sim_test: $(call sim_objects,$(wildcard cuda/sim/sim_test*.cpp)) $(SIM)
+	g++ -o $@ $^ -pthread
+build/sim/libcuda_test: $(call sim_objects,$(wildcard cuda/sim/libcuda_test*.cpp))
+	g++ -o $@ $^ -pthread -ldl
+build/sim/%.ptx: cuda/sim/testdata/%.cu
+	$(NVCC) -std=c++17 -fmad=false -ptx -arch=compute_80 -o $@ $<
+SIM_PTX   := $(addprefix build/sim/,faults.ptx arithmetic.ptx tensor.ptx)
+sim-tests: build/sim/sim_test build/sim/libcuda_test $(SIM_PTX) build/sim/driver.ptx $(SIM_LIBCUDA)
+	build/sim/sim_test $(SIM_PTX) kernels/fatbin/*.fatbin
+	build/sim/libcuda_test $(SIM_LIBCUDA) build/sim/driver.ptx
 
 # Training steps of ResNet-20, by op.
 bench: build
@@ -49,9 +112,9 @@ fuzz:
 size:
 	@for dir in kernels cuda quant nn onesot bench cli; do \
 		printf '%-8s %6d lines, tests %6d\n' $$dir \
-			$$(find $$dir \( -name '*.go' -o -name '*.c' -o -name '*.h' -o -name '*.py' \) ! -name '*_test.go' -exec cat {} + | wc -l) \
+			$$(find $$dir \( -name '*.go' -o -name '*.c' -o -name '*.cu' -o -name '*.cpp' -o -name '*.h' -o -name '*.py' \) ! -name '*_test.go' -exec cat {} + | wc -l) \
 			$$(find $$dir -name '*_test.go' -exec cat {} + | wc -l); done
-	@find . \( -name '*.go' -o -name '*.c' -o -name '*.h' \) -exec wc -l {} + | sort -rn | sed -n '2,6p'
+	@find . \( -name '*.go' -o -name '*.c' -o -name '*.cu' -o -name '*.cpp' -o -name '*.h' \) -not -path './.cuda/*' -exec wc -l {} + | sort -rn | sed -n '2,6p'
 
 clean:
-	rm -rf bin
+	rm -rf bin build kernels/fatbin/*.fatbin kernels/fatbin/.*.hash

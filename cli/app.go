@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"vimps-gpu/cuda"
 )
 
 // Version is the program's; run.json records it.
@@ -51,7 +53,7 @@ func App(stdout, stderr io.Writer) *cli.App {
 }
 
 // prepare gives every command what all have in common: the exit codes in the help, errors of ours, no arguments
-// beside flags.
+// beside flags, and a device's failure, wherever it happens, as an error.
 func prepare(commands []*cli.Command) {
 	for _, c := range commands {
 		c.OnUsageError = usageFromFlags
@@ -67,7 +69,7 @@ func prepare(commands []*cli.Command) {
 			if ctx.Args().Present() {
 				return usagef("unexpected argument %q; every option of %s is a flag (see --help)", ctx.Args().First(), ctx.Command.FullName())
 			}
-			return action(ctx)
+			return cuda.Guard(func() error { return action(ctx) })
 		}
 	}
 }

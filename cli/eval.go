@@ -25,6 +25,7 @@ func evalCommand() *cli.Command {
 		&cli.BoolFlag{Name: "fp32", Usage: "the fp32 net of --model in --weights on --data, no run"},
 		&cli.BoolFlag{Name: "no-recalibrate", Usage: "take batch-norm statistics as trained (the default with --fp32)"},
 		&cli.BoolFlag{Name: "recalibrate", Usage: "re-estimate batch-norm statistics (the default for children)"},
+		&cli.BoolFlag{Name: "integer", Usage: "also evaluate the child by exact integer arithmetic, as a deployed net computes"},
 		jsonFlag(),
 	}, netFlags()...)
 	return &cli.Command{
@@ -33,6 +34,7 @@ func evalCommand() *cli.Command {
 		Description: describe("Evaluates on the validation and the test split. Writes nothing.",
 			"vimps-gpu eval --run runs/r20 --uniform 4/4",
 			"vimps-gpu eval --run runs/r20 --child 0.1 --no-recalibrate",
+			"vimps-gpu eval --run runs/r20 --point 3 --integer",
 			"vimps-gpu eval --fp32 --model resnet20 --weights resnet20.safetensors --data cifar10:DIR"),
 		Flags:  append(flags, deviceFlags()...),
 		Action: eval,
@@ -51,6 +53,9 @@ func eval(c *cli.Context) error {
 	}
 	if asked != 1 {
 		return usagef("eval: give exactly one of --child, --assignment, --uniform, --point and --fp32")
+	}
+	if c.Bool("fp32") && c.Bool("integer") {
+		return usagef("--integer: an fp32 net has no codes; it goes with a child")
 	}
 	if c.Bool("fp32") {
 		return evalFP32(c)
@@ -71,6 +76,25 @@ type evaluated struct {
 	Run         string `json:"run"`
 	Recalibrate bool   `json:"recalibrated"`
 	onesot.Point
+	Integer *integerScore `json:"integer,omitempty"` // with --integer
+}
+
+// integerScore is how the child does by exact integer arithmetic.
+type integerScore struct {
+	Val     float64 `json:"accuracy_val"`
+	Test    float64 `json:"accuracy_test"`
+	LossVal float64 `json:"loss_val"`
+}
+
+func (s *session) evaluate(child quant.Assignment, eta float64, integer bool) evaluated {
+	judge := s.search.Judge()
+	defer judge.Free()
+	e := evaluated{Run: s.run.Dir, Recalibrate: s.search.Net.Settings.Recalibrate, Point: judge.Child(child, eta)}
+	if integer {
+		val, test := judge.Integer(child)
+		e.Integer = &integerScore{val.Accuracy(), test.Accuracy(), val.Loss}
+	}
+	return e
 }
 
 func evalChild(c *cli.Context) error {
@@ -98,15 +122,23 @@ func evalChild(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	judge := s.search.Judge()
-	defer judge.Free()
-	p := judge.Child(child, eta)
+	var e evaluated
+	err = cuda.Guard(func() error {
+		e = s.evaluate(child, eta, c.Bool("integer"))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	if c.Bool("json") {
-		return writeJSON(c.App.Writer, evaluated{run.Dir, settings.Recalibrate, p})
+		return writeJSON(c.App.Writer, e)
 	}
 	w := c.App.Writer
-	fmt.Fprintf(w, "accuracy: val %s %%, test %s %%; %s\n", percent(p.AccuracyVal), percent(p.AccuracyTest), recalibrated(*settings))
-	fmt.Fprintf(w, "costs: %s BOPs (%.4f of the all-maximum child's), %s\n", onesot.HumanCount(p.BOPs), p.RelativeBOPs, humanBytes(p.SizeBytes))
+	fmt.Fprintf(w, "accuracy: val %s %%, test %s %%; %s\n", percent(e.AccuracyVal), percent(e.AccuracyTest), recalibrated(*settings))
+	if e.Integer != nil {
+		fmt.Fprintf(w, "by integer arithmetic: val %s %%, test %s %%\n", percent(e.Integer.Val), percent(e.Integer.Test))
+	}
+	fmt.Fprintf(w, "costs: %s BOPs (%.4f of the all-maximum child's), %s\n", onesot.HumanCount(e.BOPs), e.RelativeBOPs, humanBytes(e.SizeBytes))
 	return table(w, bitRows(child))
 }
 

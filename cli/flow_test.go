@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,6 +42,7 @@ func TestWholeJob(t *testing.T) {
 	})
 	t.Run("pick keeps the budget", func(t *testing.T) { pickKeepsBudget(t, run, front) })
 	t.Run("eval agrees with the front", func(t *testing.T) { evalAgrees(t, run, front) })
+	t.Run("eval by integers", func(t *testing.T) { evalByIntegers(t, run) })
 	t.Run("sweep by a cost table", func(t *testing.T) { sweepByTable(t, run) })
 	t.Run("statistics as trained", func(t *testing.T) {
 		var e evaluated
@@ -88,6 +90,23 @@ func evalAgrees(t *testing.T, run string, front *onesot.Front) {
 	one(t, must(t, "eval", "--run", run, "--uniform", "4/2", "--json"), &e)
 	if w, x := e.Assignment.Bits(1); w != 4 || x != 2 {
 		t.Errorf("--uniform 4/2 evaluated %s", e.Assignment)
+	}
+}
+
+// evalByIntegers: by integer arithmetic a child does as by float, but for codes that rounding moves over a tie.
+func evalByIntegers(t *testing.T, run string) {
+	var e evaluated
+	one(t, must(t, "eval", "--run", run, "--point", "0", "--integer", "--json"), &e)
+	if e.Integer == nil || math.Abs(e.Integer.Val-e.AccuracyVal) > 0.02 || math.Abs(e.Integer.Test-e.AccuracyTest) > 0.02 ||
+		math.Abs(e.Integer.LossVal-e.LossVal) > 0.01*e.LossVal {
+		t.Errorf("by integers %+v, by float %+v", e.Integer, e.Point)
+	}
+	out := must(t, "eval", "--run", run, "--uniform", "4/2", "--integer")
+	if !strings.Contains(out, "by integer arithmetic: val ") {
+		t.Errorf("no integer accuracy:\n%s", out)
+	}
+	if code, _, errs := call("eval", "--fp32", "--integer"); code != ExitUsage || !strings.Contains(errs, "--integer") {
+		t.Errorf("--fp32 --integer: exit code %d, %s", code, errs)
 	}
 }
 

@@ -18,6 +18,7 @@ func machineFacts(s *session) [][2]string {
 		{"CPU time of the process", cpuTime().Round(time.Second / 10).String()},
 		{"peak resident memory", memoryFact(s)},
 		{"machine", fmt.Sprintf("%s, %s, %s of %d CPUs", cpuModel(), dev.ISA(), countOf(dev.Threads(), "thread"), runtime.NumCPU())},
+		{"device", fmt.Sprintf("%s, %s", dev.Name(), dev.Precision())},
 		{"built with", fmt.Sprintf("%s, vimps-gpu %s", runtime.Version(), Version)},
 	}
 }

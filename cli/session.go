@@ -61,10 +61,11 @@ func newRun(c *cli.Context, sweep sweepPlan) (*session, error) {
 	return s, nil
 }
 
-// asFlagError blames the flags for everything but a lack of memory.
+// asFlagError blames the flags for everything but the device.
 func asFlagError(err error) error {
 	var oom cuda.OutOfMemory
-	if errors.As(err, &oom) {
+	var failure cuda.Failure
+	if errors.As(err, &oom) || errors.As(err, &failure) {
 		return err
 	}
 	return asUsage(err)

@@ -12,8 +12,9 @@ func (g ConvGeom) kernel() kernels.ConvGeom {
 
 // Filter is a layer's filters in the forms in which the kernels read them; [ConvPack] writes them.
 type Filter struct {
-	Forward, Backward *Tensor // f32, packed; Backward nil for inference
+	Forward, Backward *Tensor // packed; Backward nil for inference
 	geom              ConvGeom
+	dev               *Device
 	h, w, p, q        int // input and output size
 	winograd          bool
 }
@@ -21,69 +22,112 @@ type Filter struct {
 // NewFilter allocates the packed filters of a convolution over [N,h,w,C], and decides by its shape which kernels
 // do it.
 func (d *Device) NewFilter(g ConvGeom, h, w int, bias, train bool) *Filter {
-	f := &Filter{geom: g, h: h, w: w, winograd: kernels.WinogradFits(g.kernel(), h, w) && !bias,
+	f := &Filter{geom: g, dev: d, h: h, w: w, winograd: !d.gpu && kernels.WinogradFits(g.kernel(), h, w) && !bias,
 		p: kernels.ConvOut(h, g.R, g.Stride, g.Pad, g.Pad, g.Dilation),
 		q: kernels.ConvOut(w, g.S, g.Stride, g.Pad, g.Pad, g.Dilation)}
-	forward, backward := kernels.ConvPackedSize(g.kernel())
-	if f.winograd {
-		forward = kernels.WinogradPackedSize(g.C, g.K)
-		backward = forward
-	}
-	f.Forward = d.New(Float32, forward)
+	forward, backward := f.packedBytes()
+	f.Forward = d.New(Uint8, forward)
 	if train {
-		f.Backward = d.New(Float32, backward)
+		f.Backward = d.New(Uint8, backward)
 	}
 	return f
+}
+
+func (f *Filter) packedBytes() (forward, backward int) {
+	switch {
+	case f.dev.gpu:
+		return kernels.ConvPackedBytes(f.geom.kernel(), f.dev.operand())
+	case f.winograd:
+		n := kernels.WinogradPackedSize(f.geom.C, f.geom.K)
+		return 4 * n, 4 * n
+	}
+	forward, backward = kernels.ConvPackedSize(f.geom.kernel())
+	return 4 * forward, 4 * backward
+}
+
+// operand is the type in which a GPU's convolutions take their operands: f32 means tf32.
+func (d *Device) operand() kernels.Storage {
+	if d.storage == BFloat16 {
+		return kernels.BF16
+	}
+	return kernels.F32
 }
 
 // DyBorder is the border that the gradient of the output needs in [ConvInputGrad].
 func (f *Filter) DyBorder() int { return kernels.ConvDyBorder(f.geom.kernel(), f.h, f.w, f.p, f.q) }
 
-// FilterPartial is how many floats [ConvFilterGrad] needs for a batch of n.
-func (d *Device) FilterPartial(f *Filter, n int) int {
-	return chunks(n) * f.Forward.Len()
+// PartialLen is how many floats [ConvFilterGrad] needs for a batch of n.
+func (f *Filter) PartialLen(n int) int {
+	if f.dev.gpu {
+		return f.splits(n) * f.geom.K * f.geom.kernel().FilterLen()
+	}
+	return chunks(n) * f.Forward.Len() / 4
 }
+
+// splits is into how many parts a GPU cuts the pixels of a filter gradient.
+func (f *Filter) splits(n int) int { return kernels.ConvWgradSplits(f.geom.kernel(), n, f.p, f.q) }
 
 func chunks(n int) int { return (n + hostChunk(n) - 1) / hostChunk(n) }
 
 // ConvPack packs w [K,R,S,C/groups] for the convolution and its input gradient.
 func ConvPack(f *Filter, w *Tensor) {
-	call := kernels.ConvPack(kernels.ConvPackArgs{Geom: f.geom.kernel(), W: w.p, Forward: f.Forward.p, Backward: f.Backward.ptr()})
-	if f.winograd {
+	args := kernels.ConvPackArgs{Geom: f.geom.kernel(), W: w.p, Forward: f.Forward.p, Backward: f.Backward.ptr()}
+	var call kernels.Call
+	switch {
+	case f.dev.gpu:
+		call = kernels.ConvPackGPU(args, f.dev.operand())
+	case f.winograd:
 		call = kernels.WinogradPack(w.dev.isa, kernels.WinogradPackArgs{C: f.geom.C, K: f.geom.K, W: w.p, Forward: f.Forward.p, Backward: f.Backward.ptr()})
+	default:
+		call = kernels.ConvPack(args)
 	}
 	w.dev.emit("filter pack", channels, f.geom.K, 4*w.Len()/f.geom.K, call)
 }
 
 // Conv writes y [N,P,Q,K] = x [N,H,W,C] * f + bias [K] (nil: none); x has a border of Pad or more.
 func Conv(y, x *Tensor, f *Filter, bias *Tensor) {
-	if f.winograd {
-		y.emitImages("conv", x, kernels.WinogradConv(y.dev.isa, kernels.WinogradConvArgs{X: x.act(), Y: y.act(), U: f.Forward.p}))
-		return
+	args := kernels.ConvForwardArgs{Geom: f.geom.kernel(), X: x.act(), Y: y.act(), Packed: f.Forward.p, Bias: bias.ptr()}
+	var call kernels.Call
+	switch {
+	case f.dev.gpu:
+		call = kernels.ConvForwardGPU(args, f.dev.operand())
+	case f.winograd:
+		call = kernels.WinogradConv(y.dev.isa, kernels.WinogradConvArgs{X: x.act(), Y: y.act(), U: f.Forward.p})
+	default:
+		call = kernels.ConvForward(y.dev.isa, args)
 	}
-	y.emitImages("conv", x, kernels.ConvForward(y.dev.isa, kernels.ConvForwardArgs{
-		Geom: f.geom.kernel(), X: x.act(), Y: y.act(), Packed: f.Forward.p, Bias: bias.ptr()}))
+	y.emitImages("conv", x, call)
 }
 
 // ConvInputGrad writes dx [N,H,W,C] from dy [N,P,Q,K], which has a border of DyBorder or more.
 func ConvInputGrad(dx, dy *Tensor, f *Filter) {
-	if f.winograd {
-		dx.emitImages("conv dgrad", dy, kernels.WinogradConv(dx.dev.isa, kernels.WinogradConvArgs{X: dy.act(), Y: dx.act(), U: f.Backward.p}))
-		return
+	args := kernels.ConvDgradArgs{Geom: f.geom.kernel(), DY: dy.act(), DX: dx.act(), Packed: f.Backward.p}
+	var call kernels.Call
+	switch {
+	case f.dev.gpu:
+		call = kernels.ConvDgradGPU(args, f.dev.operand())
+	case f.winograd:
+		call = kernels.WinogradConv(dx.dev.isa, kernels.WinogradConvArgs{X: dy.act(), Y: dx.act(), U: f.Backward.p})
+	default:
+		call = kernels.ConvDgrad(dx.dev.isa, args)
 	}
-	dx.emitImages("conv dgrad", dy, kernels.ConvDgrad(dx.dev.isa, kernels.ConvDgradArgs{
-		Geom: f.geom.kernel(), DY: dy.act(), DX: dx.act(), Packed: f.Backward.p}))
+	dx.emitImages("conv dgrad", dy, call)
 }
 
-// ConvFilterGrad writes to partial, FilterPartial floats, what [ConvFilterGradReduce] sums up.
+// ConvFilterGrad writes to partial, PartialLen floats, what [ConvFilterGradReduce] sums up.
 func ConvFilterGrad(partial, x, dy *Tensor, f *Filter) {
-	chunk := hostChunk(x.Dim(0))
-	if f.winograd {
-		x.emitImages("conv wgrad", dy, kernels.WinogradWgrad(x.dev.isa, kernels.WinogradWgradArgs{X: x.act(), DY: dy.act(), Partial: partial.p, Chunk: chunk}))
-		return
+	n := x.Dim(0)
+	args := kernels.ConvWgradArgs{Geom: f.geom.kernel(), X: x.act(), DY: dy.act(), Partial: partial.p, Chunk: hostChunk(n)}
+	var call kernels.Call
+	switch {
+	case f.dev.gpu:
+		call = kernels.ConvWgradGPU(args, f.dev.operand(), n, f.splits(n))
+	case f.winograd:
+		call = kernels.WinogradWgrad(x.dev.isa, kernels.WinogradWgradArgs{X: x.act(), DY: dy.act(), Partial: partial.p, Chunk: args.Chunk})
+	default:
+		call = kernels.ConvWgrad(x.dev.isa, args)
 	}
-	x.emitImages("conv wgrad", dy, kernels.ConvWgrad(x.dev.isa, kernels.ConvWgradArgs{
-		Geom: f.geom.kernel(), X: x.act(), DY: dy.act(), Partial: partial.p, Chunk: chunk}))
+	x.emitImages("conv wgrad", dy, call)
 }
 
 // ConvFilterGradReduce writes dw [K,R,S,C/groups] of a batch of n.
@@ -93,13 +137,33 @@ func ConvFilterGradReduce(dw, partial *Tensor, f *Filter, n int) {
 			C: f.geom.C, K: f.geom.K, Chunks: chunks(n), Partial: partial.p, DW: dw.p}))
 		return
 	}
-	dw.dev.emit("conv wgrad sum", channels, f.geom.K, 4*dw.Len()/f.geom.K, kernels.ConvWgradReduce(kernels.ConvWgradReduceArgs{
-		Geom: f.geom.kernel(), Partial: partial.p, DW: dw.p, Chunks: chunks(n)}))
+	args := kernels.ConvWgradReduceArgs{Geom: f.geom.kernel(), Partial: partial.p, DW: dw.p, Chunks: chunks(n)}
+	call := kernels.Call{}
+	if f.dev.gpu {
+		args.Chunks = f.splits(n)
+		call = kernels.ConvWgradReduceGPU(args)
+	} else {
+		call = kernels.ConvWgradReduce(args)
+	}
+	dw.dev.emit("conv wgrad sum", channels, f.geom.K, 4*dw.Len()/f.geom.K, call)
 }
 
-// BiasGrad writes rows [N,K], each image's sum of dy; [SumRows] adds them up.
+// BiasRows is how many rows [BiasGrad] writes for dy.
+func (d *Device) BiasRows(dy *Tensor) int {
+	if d.gpu {
+		return kernels.BiasRowsGPU(dy.act(), dy.Dim(0))
+	}
+	return dy.Dim(0)
+}
+
+// BiasGrad writes rows [BiasRows,K], each the sum of a part of dy; [SumRows] adds them up.
 func BiasGrad(rows, dy *Tensor) {
-	dy.emitImages("bias grad", dy, kernels.BiasGrad(dy.dev.isa, kernels.BiasGradArgs{DY: dy.act(), Partial: rows.p}))
+	args := kernels.BiasGradArgs{DY: dy.act(), Partial: rows.p}
+	if dy.dev.gpu {
+		dy.emitImages("bias grad", dy, kernels.BiasGradGPU(args, dy.Dim(0)))
+		return
+	}
+	dy.emitImages("bias grad", dy, kernels.BiasGrad(dy.dev.isa, args))
 }
 
 // emitImages puts a call over the batch on the queue; t and other are its largest tensors.

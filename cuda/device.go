@@ -9,28 +9,32 @@ import (
 
 // Options says which device to open.
 type Options struct {
-	Device  string // "auto" or "host"
-	ISA     string // "auto", "avx512", "avx2", "portable": instruction set of the host kernels
-	Threads int    // host workers; 0: one a CPU of this process
+	Device    string // "auto", "host" or "gpu:N"
+	ISA       string // "auto", "avx512", "avx2", "portable": instruction set of the host kernels
+	Threads   int    // host workers; 0: one a CPU of this process
+	Precision string // of a GPU's convolutions: "tf32" (default) or "bf16", which activations are then stored in
+	Sync      bool   // a GPU does op by op and waits for each, so that a failure names its op
 }
 
 // Device is one place to compute. It owns memory and a queue of work; it is not safe for use from
 // several goroutines at once.
 type Device struct {
+	place   place
 	isa     kernels.ISA
-	pool    *pool
 	threads int
+	gpu     bool
+	storage DType // of activations
+	why     string
 	bytes   int64 // allocated and not freed
 	peak    int64
+	sizing  bool   // memory is counted, not allocated; see Reserve
 	rec     *Graph // being recorded, or nil
+	scratch [8]byte
 }
 
 // Open returns the device that o names. It fails when the device or instruction set is unknown or
-// this machine does not have it; only "auto" chooses.
+// this machine does not have it; only "auto" chooses, and [Device.Why] says what decided.
 func Open(o Options) (*Device, error) {
-	if o.Device != "" && o.Device != "auto" && o.Device != "host" {
-		return nil, fmt.Errorf("device %q: this build knows auto and host", o.Device)
-	}
 	isa, err := parseISA(o.ISA)
 	if err != nil {
 		return nil, err
@@ -42,7 +46,79 @@ func Open(o Options) (*Device, error) {
 	if threads == 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	return &Device{isa: isa, threads: threads, pool: newPool(threads)}, nil
+	storage, err := parsePrecision(o.Precision)
+	if err != nil {
+		return nil, err
+	}
+	number, why, err := choose(o.Device)
+	if err != nil {
+		return nil, err
+	}
+	d := &Device{isa: isa, threads: threads, why: why, storage: Float32}
+	if number < 0 {
+		d.place = newHost(isa, threads)
+		return d, nil
+	}
+	if d.place, err = openGPU(number, o.Sync); err != nil {
+		return nil, fmt.Errorf("device gpu:%d: %w", number, err)
+	}
+	d.gpu, d.storage = true, storage
+	return d, nil
+}
+
+// choose is the number of the GPU that a device name means, -1 for the host, and why.
+func choose(name string) (number int, why string, err error) {
+	switch {
+	case name == "host":
+		return -1, "", nil
+	case name == "" || name == "auto":
+		list, why := GPUs()
+		for _, g := range list {
+			if g.Usable {
+				return g.Number, "the first GPU that can be used", nil
+			}
+			why = g.Why
+		}
+		return -1, why, nil
+	}
+	var rest string
+	if n, _ := fmt.Sscanf(name+"\n", "gpu:%d%s\n", &number, &rest); n != 1 || number < 0 || name != fmt.Sprintf("gpu:%d", number) {
+		return 0, "", fmt.Errorf("device %q: want auto, host or gpu:N", name)
+	}
+	list, why := GPUs()
+	for _, g := range list {
+		if g.Number == number {
+			if !g.Usable {
+				return 0, "", fmt.Errorf("device %q: %s", name, g.Why)
+			}
+			return number, "", nil
+		}
+	}
+	if len(list) > 0 {
+		why = fmt.Sprintf("there are only %d", len(list))
+	}
+	return 0, "", fmt.Errorf("device %q: %s", name, why)
+}
+
+// GPUInfo is a GPU of this machine.
+type GPUInfo struct {
+	Number     int
+	Name       string
+	Capability [2]int // compute capability
+	SMs        int
+	Memory     int64 // bytes
+	Usable     bool
+	Why        string // where it is not usable
+}
+
+func parsePrecision(name string) (DType, error) {
+	switch name {
+	case "", "tf32":
+		return Float32, nil
+	case "bf16":
+		return BFloat16, nil
+	}
+	return 0, fmt.Errorf("precision %q: want tf32 or bf16", name)
 }
 
 func parseISA(name string) (kernels.ISA, error) {
@@ -61,19 +137,42 @@ func parseISA(name string) (kernels.ISA, error) {
 	return 0, fmt.Errorf("instruction set %q: want auto, avx512, avx2 or portable", name)
 }
 
-// Close stops the workers. Memory of tensors stays valid until they are freed.
-func (d *Device) Close() { d.pool.stop() }
+// Close stops the device. Its tensors are lost with a GPU; the host's stay valid until they are freed.
+func (d *Device) Close() { d.place.close() }
 
-// Name is "host".
-func (d *Device) Name() string { return "host" }
+// Name is "host", or "gpu:N" and the card's name.
+func (d *Device) Name() string { return d.place.name() }
+
+// Why says what decided, where the device was chosen automatically.
+func (d *Device) Why() string { return d.why }
+
+// GPU tells whether the device is a GPU.
+func (d *Device) GPU() bool { return d.gpu }
 
 // ISA is the instruction set of the host kernels.
 func (d *Device) ISA() string { return d.isa.String() }
 
+// Storage is the type of activations.
+func (d *Device) Storage() DType { return d.storage }
+
+// Precision is that of a GPU's convolutions; f32 on the host.
+func (d *Device) Precision() string {
+	switch {
+	case !d.gpu:
+		return "f32"
+	case d.storage == BFloat16:
+		return "bf16"
+	}
+	return "tf32"
+}
+
 // Arithmetic names what decides the bits of a result: avx2 and avx512 both fuse multiply and add, in one order;
-// portable does not.
+// portable does not; a GPU's convolutions round their operands.
 func (d *Device) Arithmetic() string {
-	if d.isa == kernels.Portable {
+	switch {
+	case d.gpu:
+		return "gpu-" + d.Precision()
+	case d.isa == kernels.Portable:
 		return "portable"
 	}
 	return "fused"
@@ -87,32 +186,74 @@ func (d *Device) Bytes() int64     { return d.bytes }
 func (d *Device) PeakBytes() int64 { return d.peak }
 
 func (d *Device) alloc(bytes int) kernels.Ptr {
-	p, err := kernels.Alloc(bytes)
+	d.bytes += int64(bytes)
+	if d.sizing {
+		return nil
+	}
+	p, err := d.place.alloc(bytes)
 	if err != nil {
+		d.bytes -= int64(bytes)
 		// The machine's fault, but found where no error can be returned; Guard turns it into one.
 		panic(OutOfMemory{Wanted: int64(bytes), Held: d.bytes})
 	}
-	d.bytes += int64(bytes)
 	d.peak = max(d.peak, d.bytes)
 	return p
 }
 
-// OutOfMemory is the panic of an allocation that the machine refused; see [Guard].
-type OutOfMemory struct{ Wanted, Held int64 } // bytes
-
-func (e OutOfMemory) Error() string {
-	return fmt.Sprintf("out of memory: %d MiB wanted beside the %d MiB held; lower the batch size", e.Wanted>>20, e.Held>>20)
+// Reserve runs build, which allocates tensors and emits nothing, once to count the bytes that it needs, panics with
+// [OutOfMemory] where the device has not so much, and runs it again for good. A device that cannot tell how much
+// it has, the host, only does the latter.
+func (d *Device) Reserve(what string, build func()) {
+	free, known := d.place.available()
+	if known && !d.sizing {
+		before := d.bytes
+		d.sizing = true
+		build()
+		need := d.bytes - before
+		d.sizing, d.bytes = false, before
+		if need > free {
+			panic(OutOfMemory{What: what, Wanted: need, Held: before, Free: free})
+		}
+	}
+	build()
 }
 
-// Guard runs f, which builds tensors, and returns the error where the device has too little memory.
+// OutOfMemory is the panic of an allocation that the machine refused; see [Guard]. Bytes; Free where it is known.
+type OutOfMemory struct {
+	What               string
+	Wanted, Held, Free int64
+}
+
+func (e OutOfMemory) Error() string {
+	what, free := e.What, ""
+	if what != "" {
+		what = " for " + what
+	}
+	if e.Free > 0 {
+		free = fmt.Sprintf(", %d MiB are free", e.Free>>20)
+	}
+	return fmt.Sprintf("out of memory: %d MiB wanted%s beside the %d MiB held%s; lower the batch size", mebibytesUp(e.Wanted), what, e.Held>>20, free)
+}
+
+func mebibytesUp(bytes int64) int64 { return (bytes + 1<<20 - 1) >> 20 }
+
+// Failure is the panic of a GPU that failed: nothing that it holds can be trusted any more. See [Guard].
+type Failure struct{ Err error }
+
+func (e Failure) Error() string { return e.Err.Error() }
+func (e Failure) Unwrap() error { return e.Err }
+
+// Guard runs f, which uses devices, and returns the error where one has too little memory or fails.
 func Guard(f func() error) (err error) {
 	defer func() {
-		if r := recover(); r != nil {
-			oom, ok := r.(OutOfMemory)
-			if !ok {
-				panic(r)
-			}
-			err = oom
+		switch r := recover().(type) {
+		case nil:
+		case OutOfMemory:
+			err = r
+		case Failure:
+			err = r
+		default:
+			panic(r)
 		}
 	}()
 	return f()

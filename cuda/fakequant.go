@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"fmt"
+	"unsafe"
 
 	"vimps-gpu/kernels"
 )
@@ -31,8 +32,16 @@ func MixInput(y, x *Tensor, m *Mix) {
 	y.emitImages("input mix", x, kernels.MixInputForward(y.dev.isa, kernels.MixInputForwardArgs{Mix: m.kernel(), X: x.act(), Y: y.act()}))
 }
 
+// MixRows is how many rows [MixInputGrad] writes for x.
+func (d *Device) MixRows(x *Tensor) int {
+	if d.gpu {
+		return kernels.MixRows(x.act(), x.Dim(0))
+	}
+	return x.Dim(0)
+}
+
 // MixInputGrad writes, or where add is set adds, dx from dy, the gradient of the mixed tensor, and writes to rows
-// [N,2B] each image's part of the gradients of z and of the steps, for [MixReduce]. dx may be nil, and rows
+// [MixRows,2B] parts of the gradients of z and of the steps, for [MixReduce]. dx may be nil, and rows
 // where m is.
 func MixInputGrad(dx, rows, dy, x *Tensor, m *Mix, add bool) {
 	x.emitImages("input mix grad", dy, kernels.MixInputBackward(x.dev.isa, kernels.MixInputBackwardArgs{
@@ -75,12 +84,46 @@ func MixReduce(dz, dstep, rows *Tensor, g []float32, scale *Tensor) {
 		Partial: rows.p, DZ: dz.p, DStep: dstep.p, StepFactor: g, Rows: rows.Dim(0), PerRow: len(dstep.shape) == 2, GradScale: scale.p}))
 }
 
-// StepMSE is the step with the least squared quantization error of x for codes lo..hi (method.md, section 5).
-func StepMSE(x *Tensor, lo, hi float32) float32 {
-	if x.border == 0 {
-		return kernels.StepMSE(x.p, 1, x.Len(), x.Len(), lo, hi)
-	}
-	// Zeros quantize without error at every step, so the border may be searched along.
-	n := x.act().Elems(x.Dim(0))
-	return kernels.StepMSE(x.p, 1, n, n, lo, hi)
+// Values are a f32 or activation tensor's values in host memory, to search steps in.
+type Values struct {
+	p     kernels.Ptr
+	n     int
+	owned bool
 }
+
+// Values copies a tensor's values, unless they already lie in host memory. A border counts as values: zeros quantize
+// without error at every step. It waits for the work on the queue.
+func (t *Tensor) Values() Values {
+	if !t.dev.gpu {
+		n := t.Len()
+		if t.border != 0 {
+			n = t.act().Elems(t.Dim(0))
+		}
+		return Values{p: t.p, n: n}
+	}
+	v := Values{n: t.Len(), owned: true}
+	var err error
+	if v.p, err = kernels.Alloc(4 * v.n); err != nil {
+		panic(OutOfMemory{What: "values to search steps in", Wanted: int64(4 * v.n)})
+	}
+	t.Get(unsafe.Slice((*float32)(v.p), v.n))
+	return v
+}
+
+// Free returns the memory of a copy.
+func (v Values) Free() {
+	if v.owned {
+		kernels.Free(v.p)
+	}
+}
+
+// Part is n of the values from the at-th on.
+func (v Values) Part(at, n int) Values {
+	if at < 0 || at+n > v.n {
+		panic(fmt.Sprintf("cuda.Values: %d at %d of %d", n, at, v.n))
+	}
+	return Values{p: unsafe.Add(v.p, 4*at), n: n}
+}
+
+// StepMSE is the step with the least squared quantization error for codes lo..hi (method.md, section 5).
+func (v Values) StepMSE(lo, hi float32) float32 { return kernels.StepMSE(v.p, 1, v.n, v.n, lo, hi) }

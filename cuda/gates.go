@@ -91,9 +91,21 @@ func BitModelBackward(m BitModel, scale *Tensor) {
 	m.Logits.dev.emit("bit model", serial, 1, 0, kernels.BitModelBackward(m.kernel(scale)))
 }
 
+// SimilarityPartialLen is how many floats [Similarity] needs for filters w [B,...] beside its results; 0 on the host.
+func SimilarityPartialLen(w *Tensor) int {
+	if !w.dev.gpu {
+		return 0
+	}
+	return kernels.SimilarityPartialLen(w.Dim(0), w.Len()/w.Dim(0))
+}
+
 // Similarity writes value f32 [1], the sum over pairs of bit widths of the distance between their filters w
-// [B,...], and adds weight f32 [1] times its gradient to dw.
-func Similarity(value, dw, w, weight *Tensor) {
-	w.dev.emit("similarity", serial, 1, 0, kernels.Similarity(w.dev.isa, kernels.SimilarityArgs{
-		W: w.p, DW: dw.p, Value: value.p, Bits: w.Dim(0), Len: w.Len() / w.Dim(0), Weight: weight.p}))
+// [B,...], and adds weight f32 [1] times its gradient to dw. partial has [SimilarityPartialLen] floats or more, which
+// it uses while it runs.
+func Similarity(value, dw, partial, w, weight *Tensor) {
+	args := kernels.SimilarityArgs{W: w.p, DW: dw.p, Value: value.p, Bits: w.Dim(0), Len: w.Len() / w.Dim(0), Weight: weight.p, Partial: partial.p}
+	if w.dev.gpu {
+		w.dev.emit("similarity", serial, 1, 0, kernels.SimilarityDistances(args))
+	}
+	w.dev.emit("similarity", serial, 1, 0, kernels.Similarity(w.dev.isa, args))
 }

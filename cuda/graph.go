@@ -2,20 +2,11 @@ package cuda
 
 import (
 	"fmt"
-	"sync"
-	"sync/atomic"
 
 	"vimps-gpu/kernels"
 )
 
-// hostChunks is into how many parts a batch is cut, whatever the number of workers: sums over images
-// (filter gradients) are made a part at a time, so it fixes their order.
-const hostChunks = 16
-
-// hostChunk is the images of one chunk of n.
-func hostChunk(n int) int { return (n + hostChunks - 1) / hostChunks }
-
-// axis is what the units of a call are; only calls over the same axis share a region.
+// axis is what the units of an op are; on the host only ops over the same axis share a region.
 type axis int
 
 const (
@@ -26,28 +17,52 @@ const (
 	serial                    // one unit, done by one worker
 )
 
-// region is a run of calls over the same units that one worker does chunk by chunk.
-type region struct {
-	axis  axis
-	calls []kernels.HostCall
-	names []string
-	units int
-	bytes int       // of one unit's largest tensor: how many units fit in cache together
-	ns    [][]int64 // [worker][call], when profiling
-	job   job
+// op is a call on the queue. units is the length of its parallel dimension, bytes the memory that one unit reads or
+// writes at most in one tensor.
+type op struct {
+	name         string
+	axis         axis
+	units, bytes int
+	call         kernels.Call
 }
 
-// cacheBytes is how much of one tensor a worker handles before it goes to the next op.
-const cacheBytes = 48 << 10
+// place is where tensors lie and ops run.
+type place interface {
+	name() string
+	close()
 
-func (r *region) block() int {
-	return max(1, min(hostChunk(r.units), cacheBytes/max(1, r.bytes)))
+	alloc(bytes int) (kernels.Ptr, error) // zeroed
+	release(p kernels.Ptr)
+	available() (bytes int64, known bool)
+	// room is host memory for at most bytes bytes that put then brings to dst. Work queued before sees the old
+	// values, work queued after it the new ones.
+	room(dst kernels.Ptr, bytes int) []byte
+	put(dst kernels.Ptr, b []byte)
+	copyOut(dst []byte, src kernels.Ptr)        // waits for the queue
+	copyWithin(dst, src kernels.Ptr, bytes int) // takes its turn in the queue
+
+	// pinned is host memory that send copies from; waitSent waits until it may be written again.
+	pinned(bytes int) []byte
+	unpin(b []byte)
+	send(parts []part)
+	waitSent()
+
+	compile(ops []op) program
+}
+
+// program is work that can be launched again and again.
+type program interface {
+	launch()
+	free()
+	profile(on bool)
+	times() map[string]float64
 }
 
 // Graph is recorded work that can be replayed.
 type Graph struct {
 	dev     *Device
-	regions []*region
+	ops     []op
+	program program
 }
 
 // Record returns the work that f puts on the queue; nothing runs until Launch. Recordings do not nest.
@@ -59,153 +74,44 @@ func (d *Device) Record(f func()) *Graph {
 	d.rec = g
 	defer func() { d.rec = nil }()
 	f()
-	for _, r := range g.regions {
-		r.finish()
-	}
+	g.program = d.place.compile(g.ops)
 	return g
 }
 
-// emit puts a call on the queue: into the graph being recorded, else at once. units is the length of
-// its parallel dimension, bytes the memory that one unit reads or writes at most in one tensor.
+// emit puts a call on the queue: into the graph being recorded, else at once.
 func (d *Device) emit(name string, a axis, units, bytes int, c kernels.Call) {
-	if d.rec == nil {
-		g := &Graph{dev: d}
-		g.add(name, a, units, bytes, c)
-		g.regions[0].finish()
-		g.Launch()
-		g.Free()
-		return
-	}
-	d.rec.add(name, a, units, bytes, c)
-}
-
-func (g *Graph) add(name string, a axis, units, bytes int, c kernels.Call) {
 	if units <= 0 {
 		panic(fmt.Sprintf("cuda.%s: %d units", name, units))
 	}
-	var r *region
-	if n := len(g.regions); n > 0 && g.regions[n-1].axis == a && g.regions[n-1].units == units && a != serial {
-		r = g.regions[n-1]
-	} else {
-		r = &region{axis: a, units: units}
-		g.regions = append(g.regions, r)
+	o := op{name, a, units, bytes, c}
+	if d.rec != nil {
+		d.rec.ops = append(d.rec.ops, o)
+		return
 	}
-	r.calls = append(r.calls, c.Host())
-	r.names = append(r.names, name)
-	r.bytes = max(r.bytes, bytes)
-}
-
-func (r *region) finish() {
-	chunk := hostChunk(r.units)
-	r.job.region, r.job.chunk, r.job.chunks = r, chunk, (r.units+chunk-1)/chunk
-}
-
-// Launch runs the graph to its end.
-func (g *Graph) Launch() {
-	for _, r := range g.regions {
-		if r.job.chunks == 1 {
-			r.run(0, 0, r.units)
-			continue
-		}
-		g.dev.pool.do(&r.job)
+	if d.sizing {
+		c.Free()
+		return
 	}
+	g := &Graph{dev: d, ops: []op{o}}
+	g.program = d.place.compile(g.ops)
+	g.Launch()
+	g.Free()
 }
 
-func (r *region) run(worker, begin, end int) {
-	var ns []int64
-	if r.ns != nil {
-		ns = r.ns[worker]
-	}
-	kernels.Run(r.calls, begin, end, r.block(), ns)
-}
+// Launch puts the graph's work on the queue. On the host it runs to its end.
+func (g *Graph) Launch() { g.program.launch() }
 
-// Free returns the memory of the graph's calls.
+// Free returns the memory of the graph.
 func (g *Graph) Free() {
-	for _, r := range g.regions {
-		for _, c := range r.calls {
-			c.Free()
-		}
+	g.program.free()
+	for _, o := range g.ops {
+		o.call.Free()
 	}
-	g.regions = nil
+	g.ops = nil
 }
 
 // Profile turns the timing of each op on or off and clears what was counted.
-func (g *Graph) Profile(on bool) {
-	for _, r := range g.regions {
-		r.ns = nil
-		if on {
-			r.ns = make([][]int64, g.dev.threads)
-			for w := range r.ns {
-				r.ns[w] = make([]int64, len(r.calls))
-			}
-		}
-	}
-}
+func (g *Graph) Profile(on bool) { g.program.profile(on) }
 
-// OpTimes is the CPU seconds that each op took since Profile(true), all workers together.
-func (g *Graph) OpTimes() map[string]float64 {
-	t := map[string]float64{}
-	for _, r := range g.regions {
-		for _, ns := range r.ns {
-			for i, v := range ns {
-				t[r.names[i]] += float64(v) * 1e-9
-			}
-		}
-	}
-	return t
-}
-
-// job is one region in flight: workers take the next chunk until none is left.
-type job struct {
-	region *region
-	chunk  int // units of one chunk
-	chunks int
-	next   atomic.Int32
-	done   sync.WaitGroup
-}
-
-func (j *job) work(worker int) {
-	for {
-		c := int(j.next.Add(1)) - 1
-		if c >= j.chunks {
-			return
-		}
-		j.region.run(worker, c*j.chunk, min((c+1)*j.chunk, j.region.units))
-	}
-}
-
-// pool is the host's workers; the goroutine that launches is worker 0.
-type pool struct {
-	wake []chan *job
-}
-
-func newPool(threads int) *pool {
-	p := &pool{wake: make([]chan *job, threads-1)}
-	for i := range p.wake {
-		p.wake[i] = make(chan *job, 1)
-		go func(ch chan *job, worker int) {
-			for j := range ch {
-				j.work(worker)
-				j.done.Done()
-			}
-		}(p.wake[i], i+1)
-	}
-	return p
-}
-
-func (p *pool) do(j *job) {
-	j.next.Store(0)
-	n := min(len(p.wake), j.chunks-1)
-	j.done.Add(n)
-	for i := range n {
-		p.wake[i] <- j
-	}
-	j.work(0)
-	j.done.Wait()
-}
-
-func (p *pool) stop() {
-	for _, ch := range p.wake {
-		close(ch)
-	}
-}
+// OpTimes is the seconds that each op took since Profile(true): of the CPU, all workers together, or of the GPU.
+func (g *Graph) OpTimes() map[string]float64 { return g.program.times() }

@@ -63,7 +63,7 @@ func TestRegions(t *testing.T) {
 	})
 	defer g.Free()
 	var got []string
-	for _, r := range g.regions {
+	for _, r := range g.program.(*hostProgram).regions {
 		got = append(got, strings.Join(r.names, "+"))
 	}
 	want := []string{"filter pack", "input mix+conv", "sum rows", "input mix", "input mix"}

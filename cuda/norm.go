@@ -58,7 +58,15 @@ func NormCoefficientsGrad(dv *Tensor, c NormCoef) {
 	dv.dev.emit("norm coefficients", serial, 1, 0, kernels.NormCoefBackward(c.kernel(nil, dv)))
 }
 
-// NormStats writes rows [N,2,C]: each image's mean and squared deviations of y [N,P,Q,C].
+// NormRows is how many rows [NormStats] writes for y: one an image, or one for each of several equal parts of it.
+func (d *Device) NormRows(y *Tensor) int {
+	if d.gpu {
+		return kernels.NormRows(y.act(), y.Dim(0))
+	}
+	return y.Dim(0)
+}
+
+// NormStats writes rows [NormRows,2,C]: means and squared deviations of parts of y [N,P,Q,C].
 func NormStats(rows, y *Tensor) {
 	y.emitImages("norm stats", y, kernels.NormStats(y.dev.isa, kernels.NormStatsArgs{Y: y.act(), Partial: rows.p}))
 }
@@ -66,9 +74,9 @@ func NormStats(rows, y *Tensor) {
 // NormCombine turns rows into the batch's mean and inv = 1/sqrt(var+eps) [C], scale and shift [C], and moves the
 // running statistics by momentum f32 [1]. y gives the shape.
 func NormCombine(mean, inv, scale, shift, rows, v *Tensor, t NormTensors, momentum, y *Tensor) {
-	s := y.shape
+	s, n := y.shape, rows.Dim(0)
 	y.dev.emit("norm combine", serial, 1, 0, kernels.NormCombine(kernels.NormCombineArgs{
-		N: s[0], HW: s[1] * s[2], C: s[3], Sets: t.Gamma.Dim(0), StatSets: t.Mean.Dim(0),
+		N: n, HW: s[0] * s[1] * s[2] / n, C: s[3], Sets: t.Gamma.Dim(0), StatSets: t.Mean.Dim(0),
 		Partial: rows.p, V: v.p, Gamma: t.Gamma.p, Beta: t.Beta.p, RunningMean: t.Mean.p, RunningVar: t.Var.p,
 		Momentum: momentum.p, Mean: mean.p, Inv: inv.p, Scale: scale.p, Shift: shift.p, Eps: t.Eps}))
 }
@@ -103,11 +111,15 @@ func ReLUGrad(da, a *Tensor, dshortcut Shortcut, add, relu bool) {
 // NormGradCombine adds the gradients of gamma and beta, times gradScale, writes dv [T] (nil: not wanted) and
 // coef [3,C] with dy = coef0*d + coef1*y + coef2.
 func NormGradCombine(coef, dv, rows, v *Tensor, t NormTensors, mean, inv, scale, gradScale, y *Tensor) {
-	s := y.shape
-	y.dev.emit("norm grad combine", serial, 1, 0, kernels.NormBackwardCombine(kernels.NormBackwardCombineArgs{
-		N: s[0], HW: s[1] * s[2], C: s[3], Sets: t.Gamma.Dim(0), Partial: rows.p, V: v.p, Gamma: t.Gamma.p, Beta: t.Beta.p,
+	s, n := y.shape, rows.Dim(0)
+	args := kernels.NormBackwardCombineArgs{
+		N: n, HW: s[0] * s[1] * s[2] / n, C: s[3], Sets: t.Gamma.Dim(0), Partial: rows.p, V: v.p, Gamma: t.Gamma.p, Beta: t.Beta.p,
 		Mean: mean.p, Inv: inv.p, Scale: scale.p, GradScale: gradScale.p, DGamma: t.DGamma.p, DBeta: t.DBeta.p,
-		DV: dv.ptr(), Coef: coef.p}))
+		DV: dv.ptr(), Coef: coef.p}
+	y.dev.emit("norm grad combine", serial, 1, 0, kernels.NormBackwardCombine(args))
+	if dv != nil && y.dev.gpu {
+		y.dev.emit("norm grad sets", serial, 1, 0, kernels.NormBackwardSets(args))
+	}
 }
 
 // NormGradApply writes dy from d, the gradient behind the norm.

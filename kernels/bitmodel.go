@@ -43,7 +43,11 @@ func (a BitModelArgs) c() C.vk_bitmodel_args {
 }
 
 // BitModelForward writes H, Logits and Tilt.
-func BitModelForward(a BitModelArgs) Call { return newCall(C.vk_bitmodel_fwd, a.c()) }
+func BitModelForward(a BitModelArgs) Call {
+	return newCall(C.vk_bitmodel_fwd, a.c()).gpu(oneBlock("bitmodel_fwd", 256))
+}
 
 // BitModelBackward adds to DTheta.
-func BitModelBackward(a BitModelArgs) Call { return newCall(C.vk_bitmodel_bwd, a.c()) }
+func BitModelBackward(a BitModelArgs) Call {
+	return newCall(C.vk_bitmodel_bwd, a.c()).gpu(oneBlock("bitmodel_bwd", 256))
+}

@@ -22,7 +22,8 @@ type ElementaryArgs struct {
 // Elementary applies one of the functions with which the kernels compute, to prove that every device
 // gives the same bits. Units: values.
 func Elementary(a ElementaryArgs) Call {
-	return newCall(C.vk_elementary, C.vk_elementary_args{op: C.int(a.Op), x: f32(a.X), y: f32(a.Y)})
+	return newCall(C.vk_elementary, C.vk_elementary_args{op: C.int(a.Op), x: f32(a.X), y: f32(a.Y)}).
+		gpu(func(units int) Launch { return elementwise("elementary", units) })
 }
 
 // PhiloxArgs: Out is u32 [units, 4]; unit i takes Counter with i added to its first word.
@@ -42,5 +43,5 @@ func PhiloxFill(a PhiloxArgs) Call {
 	for i := range args.counter {
 		args.counter[i] = C.uint32_t(a.Counter[i])
 	}
-	return newCall(C.vk_philox, args)
+	return newCall(C.vk_philox, args).gpu(func(units int) Launch { return elementwise("philox", units) })
 }

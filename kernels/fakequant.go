@@ -41,14 +41,15 @@ type MixInputForwardArgs struct {
 // 2020), b in order; candidates with z_b == 0 cost nothing. NaN stays NaN.
 func MixInputForward(isa ISA, a MixInputForwardArgs) Call {
 	sameShape("mix input forward", a.X, a.Y)
-	return newCall(C.vk_mix_input_fwd[isa], C.vk_mix_input_fwd_args{m: a.Mix.c("mix input forward"), x: a.X.c(), y: a.Y.c()})
+	return newCall(C.vk_mix_input_fwd[isa], C.vk_mix_input_fwd_args{m: a.Mix.c("mix input forward"), x: a.X.c(), y: a.Y.c()}).
+		gpu(byParts(actKernel("mix_input_fwd", 0, a.X, a.Y), a.X))
 }
 
 // MixInputBackwardArgs are those of [MixInputBackward]. Units: images.
 type MixInputBackwardArgs struct {
 	Mix        Mix
 	X, DY, DX  Act  // DX.P nil: not wanted
-	Partial    Ptr  // f32 [N][2B]: dz_b, then ds_b without the LSQ gradient scale; nil: not wanted
+	Partial    Ptr  // f32 [N][2B], on a GPU [R][2B] with R of MixRows: dz_b, then ds_b without the LSQ gradient scale; nil: not wanted
 	Accumulate bool // DX += instead of =
 }
 
@@ -60,7 +61,8 @@ func MixInputBackward(isa ISA, a MixInputBackwardArgs) Call {
 		sameShape("mix input backward", a.X, a.DX)
 	}
 	return newCall(C.vk_mix_input_bwd[isa], C.vk_mix_input_bwd_args{m: a.Mix.c("mix input backward"), x: a.X.c(), dy: a.DY.c(),
-		dx: a.DX.c(), partial: f32(a.Partial), accumulate: cbool(a.Accumulate)})
+		dx: a.DX.c(), partial: f32(a.Partial), accumulate: cbool(a.Accumulate)}).
+		gpu(byParts(actKernel("mix_input_bwd", 0, a.X, a.DY, a.DX), a.X))
 }
 
 // MixWeightForwardArgs are those of [MixWeightForward]. Units: filters (output channels).
@@ -76,7 +78,8 @@ type MixWeightForwardArgs struct {
 // MixWeightForward is y = sum_b z_b Q_b(w_b), as [MixInputForward].
 func MixWeightForward(isa ISA, a MixWeightForwardArgs) Call {
 	return newCall(C.vk_mix_weight_fwd[isa], C.vk_mix_weight_fwd_args{m: a.Mix.c("mix weight forward"), w: f32(a.W), y: f32(a.Y),
-		k: C.int(a.K), len: C.int(a.Len), shared: cbool(a.Shared), step_per_tensor: cbool(a.StepPerTensor)})
+		k: C.int(a.K), len: C.int(a.Len), shared: cbool(a.Shared), step_per_tensor: cbool(a.StepPerTensor)}).
+		gpu(byFilters("mix_weight_fwd", a.Len, a.W, a.Y))
 }
 
 // MixWeightBackwardArgs are those of [MixWeightBackward]. Units: filters.
@@ -95,7 +98,16 @@ type MixWeightBackwardArgs struct {
 func MixWeightBackward(isa ISA, a MixWeightBackwardArgs) Call {
 	return newCall(C.vk_mix_weight_bwd[isa], C.vk_mix_weight_bwd_args{m: a.Mix.c("mix weight backward"), w: f32(a.W), dy: f32(a.DY),
 		dw: f32(a.DW), partial: f32(a.Partial), k: C.int(a.K), len: C.int(a.Len), shared: cbool(a.Shared),
-		step_per_tensor: cbool(a.StepPerTensor), grad_scale: f32(a.GradScale)})
+		step_per_tensor: cbool(a.StepPerTensor), grad_scale: f32(a.GradScale)}).
+		gpu(byFilters("mix_weight_bwd", a.Len, a.W, a.DY, a.DW))
+}
+
+// byFilters launches a kernel with a block a filter of so many weights, which moves 16 bytes at a time where it can.
+func byFilters(kernel string, length int, ptrs ...Ptr) func(int) Launch {
+	if length%4 != 0 || !aligned(ptrs...) {
+		kernel += scalarSuffix
+	}
+	return func(units int) Launch { return Launch{Kernel: kernel, Grid: [3]int{units, 1, 1}, Block: partBlock} }
 }
 
 // MixReduceArgs are those of [MixReduce]. Serial: one unit.
@@ -109,7 +121,7 @@ type MixReduceArgs struct {
 	GradScale  Ptr  // f32 scalar
 }
 
-// MixReduce sums the partial gradients over the rows, in order, in float64:
+// MixReduce sums the partial gradients over the rows, in order (a GPU: in another, fixed one), in float64:
 // dz_b += sum, ds_b += GradScale g_b sum.
 func MixReduce(a MixReduceArgs) Call {
 	if len(a.StepFactor) > MaxBits {
@@ -120,7 +132,7 @@ func MixReduce(a MixReduceArgs) Call {
 	for b, g := range a.StepFactor {
 		c.g[b] = C.float(g)
 	}
-	return newCall(C.vk_mix_reduce, c)
+	return newCall(C.vk_mix_reduce, c).gpu(oneBlock("mix_reduce", 2*MaxBits*32))
 }
 
 // StepMSE is the step among max|x|/max(-qmin, qmax) * i/60, i = 1..60, with the least squared error of the

@@ -20,6 +20,14 @@ const (
 	GateFixed   GateMode = C.VK_GATE_FIXED   // z stays what it is and has no gradient: a child, or a one-hot gate
 )
 
+// eachGate is the launch of a kernel that gives each gate a thread.
+func eachGate(kernel string, gates int) func(int) Launch {
+	const block = 32
+	return func(int) Launch {
+		return Launch{Kernel: kernel, Grid: [3]int{max(1, ceilDiv(gates, block)), 1, 1}, Block: block}
+	}
+}
+
 // GateSampleArgs: from Logits [gates, MaxBits] to LogP and Pi (log softmax and softmax), the sample Z
 // and Soft, what the gradient of Z is taken of. Temperature is f32 [1], Mode i32 [1] (a GateMode),
 // Noise u32 [4]: seed low and high, step, micro-batch. Jang et al. 2017, "Categorical reparameterization
@@ -36,7 +44,7 @@ type GateSampleArgs struct {
 func GateSample(a GateSampleArgs) Call {
 	return newCall(C.vk_gate_sample, C.vk_gate_sample_args{gates: C.int(a.Gates), bits: i32(a.Bits), logits: f32(a.Logits),
 		logp: f32(a.LogP), pi: f32(a.Pi), z: f32(a.Z), soft: f32(a.Soft), temperature: f32(a.Temperature),
-		mode: i32(a.Mode), noise: (*C.uint32_t)(a.Noise)})
+		mode: i32(a.Mode), noise: (*C.uint32_t)(a.Noise)}).gpu(eachGate("gate_sample", a.Gates))
 }
 
 // GateGradArgs: DLogits = J_z' DZ + J_pi' DPi, all [gates, MaxBits]; DLogits is overwritten. Pi, Soft,
@@ -51,7 +59,8 @@ type GateGradArgs struct {
 // GateGrad takes the gradient back from samples and probabilities to logits.
 func GateGrad(a GateGradArgs) Call {
 	return newCall(C.vk_gate_grad, C.vk_gate_grad_args{gates: C.int(a.Gates), bits: i32(a.Bits), pi: f32(a.Pi),
-		soft: f32(a.Soft), dz: f32(a.DZ), dpi: f32(a.DPi), dlogits: f32(a.DLogits), temperature: f32(a.Temperature), mode: i32(a.Mode)})
+		soft: f32(a.Soft), dz: f32(a.DZ), dpi: f32(a.DPi), dlogits: f32(a.DLogits), temperature: f32(a.Temperature), mode: i32(a.Mode)}).
+		gpu(eachGate("gate_grad", a.Gates))
 }
 
 // CostArgs: Cost [1] = sum over layers of <pi^w, T pi^x>, the expected cost; DPi += Weight * dCost/dPi.
@@ -68,7 +77,8 @@ type CostArgs struct {
 // ExpectedCost adds the hardware term; it uses pi, never the sample z.
 func ExpectedCost(a CostArgs) Call {
 	return newCall(C.vk_cost, C.vk_cost_args{layers: C.int(a.Layers), weight_gate: i32(a.WeightGate), input_gate: i32(a.InputGate),
-		bits: i32(a.Bits), table: f32(a.Table), pi: f32(a.Pi), dpi: f32(a.DPi), cost: f32(a.Cost), weight: f32(a.Weight)})
+		bits: i32(a.Bits), table: f32(a.Table), pi: f32(a.Pi), dpi: f32(a.DPi), cost: f32(a.Cost), weight: f32(a.Weight)}).
+		gpu(oneBlock("cost", 256))
 }
 
 // CostFactorArgs are those of [CostFactor] and [CostFactorGrad]; all pointers f32 [1].
@@ -86,10 +96,14 @@ func (a CostFactorArgs) c() C.vk_cost_factor_args {
 
 // CostFactor is DNAS's multiplicative cost: Factor = (ln c / ln cmax)^Gamma, c = Cost * cmax (Wu et al. 2018, with
 // the ratio of logarithms of method.md, trap 7).
-func CostFactor(a CostFactorArgs) Call { return newCall(C.vk_cost_factor, a.c()) }
+func CostFactor(a CostFactorArgs) Call {
+	return newCall(C.vk_cost_factor, a.c()).gpu(oneBlock("cost_factor", 1))
+}
 
 // CostFactorGrad writes Weight = d(Factor * Loss/N)/dCost.
-func CostFactorGrad(a CostFactorArgs) Call { return newCall(C.vk_cost_factor_grad, a.c()) }
+func CostFactorGrad(a CostFactorArgs) Call {
+	return newCall(C.vk_cost_factor_grad, a.c()).gpu(oneBlock("cost_factor_grad", 1))
+}
 
 // PriorKind is what lambda weighs.
 type PriorKind int
@@ -118,7 +132,8 @@ func Prior(a PriorArgs) Call {
 		panic(fmt.Sprintf("kernels.Prior: no prior %d", a.Prior))
 	}
 	return newCall(C.vk_prior, C.vk_prior_args{gates: C.int(a.Gates), prior: C.int(a.Prior), bits: i32(a.Bits), pi: f32(a.Pi),
-		logp: f32(a.LogP), tilt: f32(a.Tilt), dpi: f32(a.DPi), value: f32(a.Value), entropy: f32(a.Entropy), weight: f32(a.Weight)})
+		logp: f32(a.LogP), tilt: f32(a.Tilt), dpi: f32(a.DPi), value: f32(a.Value), entropy: f32(a.Entropy), weight: f32(a.Weight)}).
+		gpu(oneBlock("prior", 64))
 }
 
 // NormKind is how a batch norm depends on the gates (method.md, Conditional batch norm).
@@ -176,10 +191,10 @@ func (a NormCoefArgs) c(op string) C.vk_norm_coef_args {
 
 // NormCoefForward writes V.
 func NormCoefForward(a NormCoefArgs) Call {
-	return newCall(C.vk_norm_coef_fwd, a.c("NormCoefForward"))
+	return newCall(C.vk_norm_coef_fwd, a.c("NormCoefForward")).gpu(oneBlock("norm_coef_fwd", MaxBits*MaxBits))
 }
 
 // NormCoefBackward adds to DZW and DZX. Eta is no parameter, so NormEta and NormPlain add nothing.
 func NormCoefBackward(a NormCoefArgs) Call {
-	return newCall(C.vk_norm_coef_bwd, a.c("NormCoefBackward"))
+	return newCall(C.vk_norm_coef_bwd, a.c("NormCoefBackward")).gpu(oneBlock("norm_coef_bwd", 2*32))
 }

@@ -119,7 +119,8 @@ func Free(p Ptr) { C.vk_free(p) }
 
 // Zero sets n floats at p to 0. Units: 1.
 func Zero(p Ptr, n int) Call {
-	return newCall(C.vk_zero, C.vk_zero_args{p: f32(p), len: C.int64_t(n)})
+	return newCall(C.vk_zero, C.vk_zero_args{p: f32(p), len: C.int64_t(n)}).
+		gpu(func(int) Launch { return elementwise("zero", max(1, ceilDiv(n, 4))) })
 }
 
 func f32(p Ptr) *C.float   { return (*C.float)(p) }

@@ -151,6 +151,42 @@ extern const vk_fn vk_mix_reduce;
 // x: rows of `len` floats at distance `stride`; sums in double in order.
 float vk_step_mse(const float *x, int64_t rows, int64_t len, int64_t stride, float qmin, float qmax);
 
+// ---- intconv.c ---- a child's exact integer arithmetic
+// Of a gate's candidates the child has the one with z_b != 0 (the first of them; -1 where none is).
+// Codes [n][h+2*border][w+2*border][c], one byte each: u8, or s8 where is_signed, in a border of zeros.
+typedef struct {
+	uint8_t *p;
+	int h, w, c, border, is_signed;
+} vk_codes;
+// codes = rint(clamp(x/step, qmin, qmax)) by the division of fakequant.h; NaN has code 0.
+typedef struct {
+	vk_mix m;
+	vk_act x;
+	vk_codes codes;
+} vk_input_codes_args; // units: images
+// packed: the child's s8 codes of the filters in the device's own order (GPU: [k][r*s][c/groups rounded up to 16],
+// padding left alone); scale[k] = weight step * input step, 0 where a gate has no option.
+typedef struct {
+	vk_conv_geom g;
+	vk_mix weights, inputs;
+	const float *w; // as in vk_mix_weight_fwd_args
+	int8_t *packed;
+	float *scale; // [k]
+	int shared, step_per_tensor;
+} vk_weight_codes_args; // units: k
+// y = (float)acc * scale[k] + bias[k], each operation rounded; acc = sum of code products in int32, exact in any order
+// where r*s*c/groups is VK_INT_CONV_LEN at most.
+enum { VK_INT_CONV_LEN = 65793 }; // (2^31 - 1) / (255 * 128)
+typedef struct {
+	vk_conv_geom g;
+	vk_codes x;
+	vk_act y;
+	const int8_t *packed;
+	const float *scale, *bias; // [k]; bias may be null
+} vk_int_conv_args; // units: images
+extern const vk_fn vk_input_codes[VK_ISAS], vk_weight_codes[VK_ISAS], vk_int_conv[VK_ISAS];
+int vk_int_conv_supported(int isa); // whether this machine runs vk_int_conv[isa], whose AVX-512 form needs VNNI
+
 // ---- norm.c ---- batch norm with affine sets (pair / gate / eta / plain), act and shortcut fused.
 // gamma = sum_t v_t gamma_t, beta alike, over T sets with coefficients v; running statistics have S sets
 // (S == T for pair, else 1) that move with momentum * v_s (momentum alone where S == 1).
@@ -200,7 +236,8 @@ typedef struct {
 // coef [3][c] = A, B, C with dy = A*d + B*y + C.
 typedef struct {
 	int n, hw, c, sets;
-	const float *partial, *v, *gamma, *beta, *mean, *inv, *scale, *grad_scale;
+	float *partial; // GPU: row 0 becomes the sum of all rows, of which a second kernel makes dv
+	const float *v, *gamma, *beta, *mean, *inv, *scale, *grad_scale;
 	float *dgamma, *dbeta; // [T][c], added to
 	float *dv;             // [T], overwritten; null where v is constant
 	float *coef;
@@ -211,6 +248,31 @@ typedef struct {
 } vk_norm_bwd_apply_args;
 extern const vk_fn vk_norm_stats[VK_ISAS], vk_norm_apply[VK_ISAS], vk_norm_bwd_reduce[VK_ISAS], vk_norm_bwd_apply[VK_ISAS];
 extern const vk_fn vk_norm_combine, vk_norm_eval, vk_norm_bwd_combine;
+
+// ---- unit.cu ---- what lies between two convolutions in one pass, GPU only: norm, shortcut, relu and the input mixes of
+// up to two readers. Equal to vk_norm_apply and vk_mix_input_fwd one after the other, and to their backward passes:
+//   a = act(scale*y + shift + shortcut), rounded to storage;  xq_m = mix_m(a)
+//   g = da + sum_m gradient of mix_m;  d = g masked by a > 0;  dshortcut (+)= d;  dy = A*d + B*y + C, or dy (+)= d
+// Every tensor has its own border. The backward passes read y and the shortcut and make a anew.
+enum { VK_UNIT_MIXES = 2 };
+typedef struct {
+	vk_mix m;
+	vk_act xq;      // forward: written; backward: its gradient, read. p null: there is no such mix
+	float *partial; // backward reduce: [rows][2B] as vk_mix_input_bwd_args; null: not wanted
+} vk_unit_mix;
+typedef struct {
+	vk_act y, a;                // a.p null: not written
+	const float *scale, *shift; // [c]; null: 1 and 0
+	vk_shortcut shortcut;
+	vk_unit_mix mix[VK_UNIT_MIXES];
+	vk_act da;               // gradient that other readers of a have; p null: none
+	const float *mean, *inv; // [c]
+	vk_shortcut dshortcut;   // as in vk_norm_bwd_reduce_args
+	float *partial;          // [rows][2][c]: sum d, sum d*(y-mean)*inv; null: no norm
+	const float *coef;       // [3][c]; null: no norm
+	vk_act dy;
+	int relu, shortcut_accumulate, accumulate; // accumulate: dy += where there is no norm
+} vk_unit_args; // units: images; a block of a kernel does 1/rows of them
 
 // ---- pool.c ---- global average, fixed order
 typedef struct {
@@ -336,6 +398,7 @@ typedef struct {
 extern const vk_fn vk_bitmodel_fwd, vk_bitmodel_bwd;
 
 // ---- similarity.c ---- KSL = sum_{i<j} sqrt(||w_i - w_j||^2 + 1e-12), one layer; dw += weight * d KSL/dw
+enum { VK_SIMILARITY_BLOCK = 4096 }; // values whose squared differences are summed in float32
 typedef struct {
 	const float *w; // [B][len]
 	float *dw;
@@ -343,6 +406,7 @@ typedef struct {
 	int bits;
 	int64_t len;
 	const float *weight; // device scalar: mu(t)
+	float *partial;      // GPU: [blocks of values][pairs], between its two kernels
 } vk_similarity_args; // serial
 extern const vk_fn vk_similarity[VK_ISAS];
 
@@ -371,6 +435,12 @@ typedef struct {
 	uint32_t *out;               // [units][4]
 } vk_philox_args;
 extern const vk_fn vk_elementary, vk_philox;
+
+// ---- act.cu ---- GPU only: an activation, in either storage, from or to dense float32 [n][h][w][c]
+typedef struct {
+	vk_act act;
+	float *dense;
+} vk_act_copy_args; // units: images
 
 // ---- run.c ----
 typedef struct {

@@ -1,6 +1,6 @@
 // Softmax cross-entropy, and sums over rows.
 #include "act.h"
-#include "elementary.h"
+#include "loss.h"
 
 static void softmax_cross_entropy(const void *args, int begin, int end) {
 	const vk_loss_args *a = args;
@@ -14,13 +14,11 @@ static void softmax_cross_entropy(const void *args, int begin, int end) {
 			if (x[j] > x[best]) best = j;
 		float sum = 0;
 		for (int j = 0; j < c; j++) sum += vk_expf(x[j] - x[best]);
-		// A label that is no class has no loss: NaN, so that it is noticed.
-		const float chosen = label >= 0 && label < c ? x[label] : NAN;
-		a->partial[2 * (int64_t)i] = vk_logf(sum) - (chosen - x[best]);
+		a->partial[2 * (int64_t)i] = vk_cross_entropy(x, c, label, x[best], sum);
 		a->partial[2 * (int64_t)i + 1] = best == label;
 		if (!a->dlogits.p) continue;
 		float *dx = vk_act_image(&a->dlogits, i);
-		for (int j = 0; j < c; j++) dx[j] = scale * (vk_expf(x[j] - x[best]) / sum - (float)(j == label)) / (float)a->n;
+		for (int j = 0; j < c; j++) dx[j] = vk_cross_entropy_grad(x[j], x[best], sum, j == label, scale, a->n);
 	}
 }
 const vk_fn vk_softmax_cross_entropy = softmax_cross_entropy;

@@ -20,11 +20,18 @@ func SoftmaxCrossEntropy(a SoftmaxCrossEntropyArgs) Call {
 	if a.Logits.H != 1 || a.Logits.W != 1 || a.Logits.C < 1 {
 		panic(fmt.Sprintf("%s: logits are %dx%dx%d, want 1x1xC", op, a.Logits.H, a.Logits.W, a.Logits.C))
 	}
+	if a.Logits.Storage != F32 || a.DLogits.Storage != F32 {
+		panic(op + ": logits and their gradient are f32")
+	}
 	if a.DLogits.P != nil {
 		sameShape(op, a.Logits, a.DLogits)
 	}
 	return newCall(C.vk_softmax_cross_entropy, C.vk_loss_args{logits: a.Logits.c(), dlogits: a.DLogits.c(), labels: i32(a.Labels),
-		partial: f32(a.Partial), n: C.int(a.N), scale: f32(a.Scale)})
+		partial: f32(a.Partial), n: C.int(a.N), scale: f32(a.Scale)}).
+		gpu(func(images int) Launch {
+			const warps = 4 // a warp an image
+			return Launch{Kernel: "softmax_cross_entropy", Grid: [3]int{ceilDiv(images, warps), 1, 1}, Block: 32 * warps}
+		})
 }
 
 // SumRowsArgs are those of [SumRows]. Serial: one unit.
@@ -39,5 +46,9 @@ type SumRowsArgs struct {
 // SumRows is out[j] (+)= scale * sum of column j, rows in order, in float64.
 func SumRows(a SumRowsArgs) Call {
 	return newCall(C.vk_sum_rows, C.vk_sum_rows_args{in: f32(a.In), out: f32(a.Out), scale: f32(a.Scale), rows: C.int(a.Rows),
-		cols: C.int(a.Cols), accumulate: cbool(a.Accumulate)})
+		cols: C.int(a.Cols), accumulate: cbool(a.Accumulate)}).
+		gpu(func(int) Launch {
+			const block = 128 // a thread a column
+			return Launch{Kernel: "sum_rows", Grid: [3]int{ceilDiv(a.Cols, block), 1, 1}, Block: block}
+		})
 }

@@ -11,17 +11,24 @@ import "fmt"
 // NormStatsArgs are those of [NormStats]. Units: images.
 type NormStatsArgs struct {
 	Y       Act
-	Partial Ptr // f32 [N][2][C]: mean over the image, sum of squared deviations from it
+	Partial Ptr // f32 [N][2][C], on a GPU [R][2][C] with R of NormRows: mean of the pixels, sum of squared deviations from it
 }
 
-// NormStats takes the statistics of each image in two passes: mean, then squared deviations.
+// NormStats takes the statistics of each image in two passes: mean, then squared deviations; a GPU those of each part of
+// an image in one pass.
 func NormStats(isa ISA, a NormStatsArgs) Call {
-	return newCall(C.vk_norm_stats[isa], C.vk_norm_stats_args{y: a.Y.c(), partial: f32(a.Partial)})
+	return newCall(C.vk_norm_stats[isa], C.vk_norm_stats_args{y: a.Y.c(), partial: f32(a.Partial)}).
+		gpu(byParts(actKernel("norm_stats", 0, a.Y), a.Y))
+}
+
+// byChannels launches a kernel that gives eight channels a block (norm.cu).
+func byChannels(kernel string, channels int) func(int) Launch {
+	return func(int) Launch { return Launch{Kernel: kernel, Grid: [3]int{ceilDiv(channels, 8), 1, 1}, Block: 512} }
 }
 
 // NormCombineArgs are those of [NormCombine]. Serial: one unit.
 type NormCombineArgs struct {
-	N, HW, C, Sets, StatSets int     // T = Sets, S = StatSets
+	N, HW, C, Sets, StatSets int     // rows of Partial and pixels of each; T = Sets, S = StatSets
 	Partial                  Ptr     // from NormStats
 	V                        Ptr     // f32 [T]
 	Gamma, Beta              Ptr     // f32 [T][C]
@@ -38,7 +45,7 @@ func NormCombine(a NormCombineArgs) Call {
 	return newCall(C.vk_norm_combine, C.vk_norm_combine_args{n: C.int(a.N), hw: C.int(a.HW), c: C.int(a.C), sets: C.int(a.Sets),
 		stat_sets: C.int(a.StatSets), partial: f32(a.Partial), v: f32(a.V), gamma: f32(a.Gamma), beta: f32(a.Beta),
 		running_mean: f32(a.RunningMean), running_var: f32(a.RunningVar), momentum: f32(a.Momentum), mean: f32(a.Mean),
-		inv: f32(a.Inv), scale: f32(a.Scale), shift: f32(a.Shift), eps: C.float(a.Eps)})
+		inv: f32(a.Inv), scale: f32(a.Scale), shift: f32(a.Shift), eps: C.float(a.Eps)}).gpu(byChannels("norm_combine", a.C))
 }
 
 // NormEvalArgs are those of [NormEval]. Serial: one unit.
@@ -54,7 +61,8 @@ func NormEval(a NormEvalArgs) Call {
 	checkSets("norm eval", a.Sets, a.StatSets)
 	return newCall(C.vk_norm_eval, C.vk_norm_eval_args{c: C.int(a.C), sets: C.int(a.Sets), stat_sets: C.int(a.StatSets), v: f32(a.V),
 		gamma: f32(a.Gamma), beta: f32(a.Beta), running_mean: f32(a.RunningMean), running_var: f32(a.RunningVar),
-		scale: f32(a.Scale), shift: f32(a.Shift), eps: C.float(a.Eps)})
+		scale: f32(a.Scale), shift: f32(a.Shift), eps: C.float(a.Eps)}).
+		gpu(func(int) Launch { return elementwise("norm_eval", a.C) })
 }
 
 func checkSets(op string, sets, statSets int) {
@@ -120,21 +128,30 @@ func NormBackwardReduce(isa ISA, a NormBackwardReduceArgs) Call {
 
 // NormBackwardCombineArgs are those of [NormBackwardCombine]. Serial: one unit.
 type NormBackwardCombineArgs struct {
-	N, HW, C, Sets                   int
-	Partial                          Ptr // from NormBackwardReduce
+	N, HW, C, Sets                   int // rows of Partial and pixels of each; T = Sets
+	Partial                          Ptr // from NormBackwardReduce; a GPU leaves the sum of the rows in row 0
 	V, Gamma, Beta, Mean, Inv, Scale Ptr // as in [NormCombineArgs]
 	GradScale                        Ptr // f32 scalar
 	DGamma, DBeta                    Ptr // f32 [T][C], added to, times GradScale
-	DV                               Ptr // f32 [T], overwritten; nil where v is constant
+	DV                               Ptr // f32 [T], overwritten (by a GPU in NormBackwardSets); nil where v is constant
 	Coef                             Ptr // f32 [3][C], out, for NormBackwardApply
 }
 
 // NormBackwardCombine makes the gradients of the sets and of v, and the coefficients A, B, C of dy = A*d + B*y + C.
 func NormBackwardCombine(a NormBackwardCombineArgs) Call {
+	return newCall(C.vk_norm_bwd_combine, a.c()).gpu(byChannels("norm_bwd_combine", a.C))
+}
+
+// NormBackwardSets is the second half of NormBackwardCombine on a GPU, with the same arguments: DV.
+func NormBackwardSets(a NormBackwardCombineArgs) Call {
+	return newGPUCall(a.c(), func(int) Launch { return Launch{Kernel: "norm_bwd_sets", Grid: [3]int{a.Sets, 1, 1}, Block: 256} })
+}
+
+func (a NormBackwardCombineArgs) c() C.vk_norm_bwd_combine_args {
 	checkSets("norm backward combine", a.Sets, 1)
-	return newCall(C.vk_norm_bwd_combine, C.vk_norm_bwd_combine_args{n: C.int(a.N), hw: C.int(a.HW), c: C.int(a.C), sets: C.int(a.Sets),
+	return C.vk_norm_bwd_combine_args{n: C.int(a.N), hw: C.int(a.HW), c: C.int(a.C), sets: C.int(a.Sets),
 		partial: f32(a.Partial), v: f32(a.V), gamma: f32(a.Gamma), beta: f32(a.Beta), mean: f32(a.Mean), inv: f32(a.Inv),
-		scale: f32(a.Scale), grad_scale: f32(a.GradScale), dgamma: f32(a.DGamma), dbeta: f32(a.DBeta), dv: f32(a.DV), coef: f32(a.Coef)})
+		scale: f32(a.Scale), grad_scale: f32(a.GradScale), dgamma: f32(a.DGamma), dbeta: f32(a.DBeta), dv: f32(a.DV), coef: f32(a.Coef)}
 }
 
 // NormBackwardApplyArgs are those of [NormBackwardApply]. Units: images.

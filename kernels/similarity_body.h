@@ -1,7 +1,5 @@
 // Kernel similarity, for one instruction set: see kernels.h.
-enum { VK(BLOCK) = 4096 };
-
-// ||a - b||^2 over n <= BLOCK values: 16 lanes in float32.
+// ||a - b||^2 over n <= VK_SIMILARITY_BLOCK values: 16 lanes in float32.
 static float VK(distance2)(const float *a, const float *b, int n) {
 	v16 sum = v_zero();
 	int i = 0;
@@ -36,8 +34,8 @@ static void VK(vk_similarity_fn)(const void *args, int begin, int end) {
 	double norm2[VK_MAX_BITS][VK_MAX_BITS] = {{0}}, value = 0;
 	float c[VK_MAX_BITS][VK_MAX_BITS] = {{0}};
 	for (int i = 0; i < a->bits; i++) w[i] = a->w + i * a->len;
-	for (int64_t at = 0; at < a->len; at += VK(BLOCK)) {
-		const int n = a->len - at < VK(BLOCK) ? (int)(a->len - at) : VK(BLOCK);
+	for (int64_t at = 0; at < a->len; at += VK_SIMILARITY_BLOCK) {
+		const int n = a->len - at < VK_SIMILARITY_BLOCK ? (int)(a->len - at) : VK_SIMILARITY_BLOCK;
 		for (int i = 0; i < a->bits; i++)
 			for (int j = i + 1; j < a->bits; j++) norm2[i][j] += VK(distance2)(w[i] + at, w[j] + at, n);
 	}

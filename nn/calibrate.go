@@ -44,38 +44,45 @@ func (p *Params) Start(fp32 *Params, set *data.Set, train data.Split) {
 func (p *Params) fitSteps(values []*cuda.Tensor) {
 	convs := p.Graph.Convs()
 	var next atomic.Int32
+	var device sync.Mutex // only one worker at a time may use it
 	var done sync.WaitGroup
 	for range p.Dev.Threads() {
 		done.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(convs); i = int(next.Add(1)) - 1 {
-				p.Layers[i].fitSteps(values[p.Graph.Nodes[convs[i]].In[0]])
+				l := &p.Layers[i]
+				device.Lock()
+				x, w := values[p.Graph.Nodes[convs[i]].In[0]].Values(), l.W.Values()
+				device.Unlock()
+				inputs, weights := l.searchSteps(x, w)
+				x.Free()
+				w.Free()
+				device.Lock()
+				l.XStep.Set(inputs)
+				l.WStep.Set(weights)
+				device.Unlock()
 			}
 		})
 	}
 	done.Wait()
 }
 
-func (l *LayerParams) fitSteps(x *cuda.Tensor) {
+// searchSteps is the steps of the inputs [B] and of the filters [B,K] or [B].
+func (l *LayerParams) searchSteps(x, w cuda.Values) (inputs, weights []float32) {
 	lo, hi := codeRanges(l.InputBits, l.Signed)
-	steps := make([]float32, len(l.InputBits))
-	for b := range steps {
-		steps[b] = cuda.StepMSE(x, lo[b], hi[b])
+	for b := range l.InputBits {
+		inputs = append(inputs, x.StepMSE(lo[b], hi[b]))
 	}
-	l.XStep.Set(steps)
-
 	lo, hi = codeRanges(l.WeightBits, true)
-	perTensor := len(l.WStep.Shape()) == 1
 	k, n := l.W.Dim(1), l.W.Len()/l.W.Dim(0)
-	steps = steps[:0]
+	rows := k // a step a channel
+	if len(l.WStep.Shape()) == 1 {
+		rows = 1
+	}
 	for b := range l.WeightBits {
-		w := l.W.View(min(b, l.W.Dim(0)-1)*n, n)
-		if perTensor {
-			steps = append(steps, cuda.StepMSE(w, lo[b], hi[b]))
-			continue
-		}
-		for c := range k {
-			steps = append(steps, cuda.StepMSE(w.View(c*n/k, n/k), lo[b], hi[b]))
+		from := min(b, l.W.Dim(0)-1) * n
+		for r := range rows {
+			weights = append(weights, w.Part(from+r*n/rows, n/rows).StepMSE(lo[b], hi[b]))
 		}
 	}
-	l.WStep.Set(steps)
+	return inputs, weights
 }

@@ -23,10 +23,13 @@ const (
 
 // Evaluator runs a net over whole splits, under whatever its gates hold.
 type Evaluator struct {
-	params *Params
-	eval   pass
-	recal  pass
-	stats  *cuda.Tensor // running statistics put aside
+	params  *Params
+	gates   *Gates
+	set     *data.Set
+	eval    pass
+	integer pass // compiled when first wanted
+	recal   pass
+	stats   *cuda.Tensor // running statistics put aside
 }
 
 // pass is a Plan that only goes forward, ready to launch.
@@ -52,6 +55,7 @@ func newPass(params *Params, gates *Gates, set *data.Set, o PlanOptions, a Augme
 func (p *pass) release() {
 	if p.plan != nil {
 		p.graph.Free()
+		p.feed.Free()
 		p.plan.Free()
 	}
 	*p = pass{}
@@ -60,7 +64,7 @@ func (p *pass) release() {
 // NewEvaluator compiles the net for evaluation on a data set. augment is what training images go through;
 // statistics are re-estimated on images treated the same (method.md, trap 4).
 func NewEvaluator(params *Params, gates *Gates, set *data.Set, augment Augment) *Evaluator {
-	e := &Evaluator{params: params, stats: params.Dev.New(cuda.Float32, params.Stats.Len())}
+	e := &Evaluator{params: params, gates: gates, set: set, stats: params.Dev.New(cuda.Float32, params.Stats.Len())}
 	e.eval = newPass(params, gates, set, PlanOptions{Batch: evalBatch}, Augment{})
 	e.recal = newPass(params, gates, set, PlanOptions{Batch: recalibrateBatch, BatchStats: true}, augment)
 	return e
@@ -69,12 +73,24 @@ func NewEvaluator(params *Params, gates *Gates, set *data.Set, augment Augment) 
 // Free returns the evaluator's memory; the parameters stay.
 func (e *Evaluator) Free() {
 	e.eval.release()
+	e.integer.release()
 	e.recal.release()
 	e.stats.Free()
 }
 
 // Score evaluates the net with its running statistics on every image of a split.
-func (e *Evaluator) Score(s data.Split) Score {
+func (e *Evaluator) Score(s data.Split) Score { return e.eval.score(s) }
+
+// ScoreInteger is Score by the exact integer arithmetic of the child that the gates hold: one-hot rows of a quantized
+// net.
+func (e *Evaluator) ScoreInteger(s data.Split) Score {
+	if e.integer.plan == nil {
+		e.integer = newPass(e.params, e.gates, e.set, PlanOptions{Batch: evalBatch, Integer: true}, Augment{})
+	}
+	return e.integer.score(s)
+}
+
+func (p *pass) score(s data.Split) Score {
 	score := Score{Images: s.Len()}
 	rows := make([]float32, 2*evalBatch)
 	positions := make([]int, 0, evalBatch)
@@ -83,9 +99,9 @@ func (e *Evaluator) Score(s data.Split) Score {
 		for i := from; i < min(from+evalBatch, s.Len()); i++ {
 			positions = append(positions, i)
 		}
-		e.eval.feed.Fill(s, positions, Draw{})
-		e.eval.graph.Launch()
-		e.eval.plan.lossRows.Get(rows)
+		p.feed.Fill(s, positions, Draw{})
+		p.graph.Launch()
+		p.plan.lossRows.Get(rows)
 		for i := range positions {
 			score.Loss += float64(rows[2*i])
 			score.Right += int(rows[2*i+1])

@@ -21,11 +21,7 @@ type Feed struct {
 	pixels    *cuda.Tensor // u8 [N,H,W,C]
 	draws     *cuda.Tensor // i32 [N,3]: top, left of the crop, flip
 	mean, std *cuda.Tensor // f32 [C]
-	host      struct {
-		pixels []uint8
-		draws  []int32
-		labels []int32
-	}
+	inbox     *cuda.Inbox  // of pixels, draws and labels
 }
 
 // NewFeed makes a feed with the normalisation of a data set; the zero Augment leaves images as they are.
@@ -35,9 +31,8 @@ func NewFeed(p *Plan, mean, std []float32, a Augment) *Feed {
 	f.pixels = p.keep(p.dev.New(cuda.Uint8, shape...))
 	f.draws = p.keep(p.dev.New(cuda.Int32, shape[0], 3))
 	f.mean, f.std = p.keep(p.dev.From(mean, len(mean))), p.keep(p.dev.From(std, len(std)))
-	f.host.pixels = make([]uint8, f.pixels.Len())
-	f.host.draws = make([]int32, f.draws.Len())
-	f.host.labels = make([]int32, shape[0])
+	f.inbox = p.dev.NewInbox(f.pixels, f.draws, p.Labels)
+	clear(f.inbox.Int32(1)) // what Fill does not draw is "not moved, not flipped"
 	return f
 }
 
@@ -57,28 +52,31 @@ const philoxAugment = 0xA6
 // Fill copies the images at the given positions of a split; a short batch is filled up with its last
 // image. draw is used only where the feed augments.
 func (f *Feed) Fill(s data.Split, positions []int, draw Draw) {
-	n := len(f.host.labels)
-	size := len(f.host.pixels) / n
+	f.inbox.Open()
+	pixels, draws, labels := f.inbox.Uint8(0), f.inbox.Int32(1), f.inbox.Int32(2)
+	n := len(labels)
+	size := len(pixels) / n
 	key := [2]uint32{uint32(draw.Seed), uint32(draw.Seed >> 32)}
 	for i := range n {
 		at := positions[min(i, len(positions)-1)]
-		copy(f.host.pixels[i*size:(i+1)*size], s.Image(at))
-		f.host.labels[i] = s.Label(at)
+		copy(pixels[i*size:(i+1)*size], s.Image(at))
+		labels[i] = s.Label(at)
 		if f.augment == (Augment{}) {
 			continue
 		}
 		r := kernels.Philox([4]uint32{uint32(draw.Batch), uint32(draw.Batch >> 32), uint32(i), philoxAugment}, key)
 		span := uint32(2*f.augment.Pad + 1)
-		f.host.draws[3*i] = int32(r[0]%span) - int32(f.augment.Pad)
-		f.host.draws[3*i+1] = int32(r[1]%span) - int32(f.augment.Pad)
+		draws[3*i] = int32(r[0]%span) - int32(f.augment.Pad)
+		draws[3*i+1] = int32(r[1]%span) - int32(f.augment.Pad)
 		if f.augment.Flip {
-			f.host.draws[3*i+2] = int32(r[2] >> 31)
+			draws[3*i+2] = int32(r[2] >> 31)
 		}
 	}
-	f.pixels.SetUint8(f.host.pixels)
-	f.draws.SetInt32(f.host.draws)
-	f.plan.Labels.SetInt32(f.host.labels)
+	f.inbox.Send()
 }
+
+// Free returns the memory of the batches on their way; the Plan owns the rest.
+func (f *Feed) Free() { f.inbox.Free() }
 
 // Order writes a permutation of 0..len(dst)-1 that depends on seed and epoch alone (Fisher-Yates).
 func Order(dst []int, seed uint64, epoch int) {

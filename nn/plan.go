@@ -1,6 +1,8 @@
 package nn
 
 import (
+	"fmt"
+
 	"vimps-gpu/cuda"
 	"vimps-gpu/quant"
 )
@@ -71,6 +73,7 @@ type PlanOptions struct {
 	BatchStats bool         // normalise by the batch and move the running statistics: training, recalibration
 	LossScale  *cuda.Tensor // f32 [1] that multiplies the loss's gradient; nil: 1
 	KeepValues bool         // every node's value stays readable after Forward: calibration
+	Integer    bool         // a child's exact integer arithmetic: gates must be one-hot. Not for Train
 }
 
 // Plan is a Graph compiled for a batch: its buffers, and the methods that put its work on the device's
@@ -90,7 +93,8 @@ type Plan struct {
 	gates    *Gates
 	scalars  *Scalars
 	steps    []step
-	value    []*cuda.Tensor // of each node; nil where fused into a later one
+	value    []*cuda.Tensor // of each node; nil where fused into a later one or computed anew by its readers
+	mixes    []*cuda.Tensor // of each convolution whose mixed input a unit writes: the buffer of it
 	grad     []*cuda.Tensor // of each node while the backward pass is compiled
 	free     map[bufferKey][]*cuda.Tensor
 	all      []*cuda.Tensor // everything to free
@@ -107,15 +111,27 @@ type step interface {
 	backward(p *Plan)
 }
 
-type bufferKey struct{ border, h, w, c int }
+type bufferKey struct {
+	border, h, w, c int
+	dtype           cuda.DType
+}
 
-// NewPlan compiles. gates is nil for an fp32 net.
-func NewPlan(params *Params, gates *Gates, scalars *Scalars, o PlanOptions) *Plan {
+// NewPlan compiles. gates is nil for an fp32 net. It panics with cuda.OutOfMemory, before it allocates, where the
+// device has too little memory.
+func NewPlan(params *Params, gates *Gates, scalars *Scalars, o PlanOptions) (p *Plan) {
+	what := fmt.Sprintf("a batch of %d", o.Batch)
+	params.Dev.Reserve(what, func() { p = compilePlan(params, gates, scalars, o) })
+	return p
+}
+
+func compilePlan(params *Params, gates *Gates, scalars *Scalars, o PlanOptions) *Plan {
+	checkInteger(params, o)
 	o.BatchStats = o.BatchStats || o.Train
 	p := &Plan{
 		Params: params, Options: o, dev: params.Dev, gates: gates, scalars: scalars,
 		value: make([]*cuda.Tensor, len(params.Graph.Nodes)), grad: make([]*cuda.Tensor, len(params.Graph.Nodes)),
-		free: map[bufferKey][]*cuda.Tensor{},
+		mixes: make([]*cuda.Tensor, len(params.Graph.Nodes)),
+		free:  map[bufferKey][]*cuda.Tensor{},
 	}
 	before := p.dev.Bytes()
 	p.compileForward()
@@ -127,7 +143,7 @@ func NewPlan(params *Params, gates *Gates, scalars *Scalars, o PlanOptions) *Pla
 	p.ForwardBytes = p.dev.Bytes() - before
 	if o.Train {
 		last := len(p.value) - 1
-		p.dlogits = p.take(params.Graph.Nodes[last], 0)
+		p.dlogits = p.take(last, 0)
 		p.grad[last] = p.dlogits
 		for i := len(p.steps) - 1; i >= 0; i-- {
 			p.steps[i].compileBackward(p)
@@ -150,30 +166,49 @@ func (p *Plan) keep(t *cuda.Tensor) *cuda.Tensor {
 	return t
 }
 
+// unitAt is the unit that computes a node, or nil.
+func (p *Plan) unitAt(node int) *unitStep {
+	for _, s := range p.steps {
+		if u, ok := s.(*unitStep); ok && u.u.out == node {
+			return u
+		}
+	}
+	return nil
+}
+
 // take gives an activation buffer for a node's value. A buffer is reused only for the same shape and
 // border: the same image then lies at the same place, so that ops of one region, which do image after
 // image, never meet each other's images, and the border stays zero.
-func (p *Plan) take(n Node, border int) *cuda.Tensor {
-	key := bufferKey{border, n.H, n.W, n.C}
+func (p *Plan) take(node, border int) *cuda.Tensor {
+	dtype := p.dev.Storage()
+	if node == len(p.Params.Graph.Nodes)-1 || p.Options.Integer {
+		dtype = cuda.Float32 // the logits, and what must be the same bits everywhere, whatever the device stores activations in
+	}
+	return p.takeAs(node, border, dtype)
+}
+
+func (p *Plan) takeAs(node, border int, dtype cuda.DType) *cuda.Tensor {
+	n := p.Params.Graph.Nodes[node]
+	key := bufferKey{border, n.H, n.W, n.C, dtype}
 	if list := p.free[key]; len(list) > 0 {
 		t := list[len(list)-1]
 		p.free[key] = list[:len(list)-1]
 		return t
 	}
-	return p.keep(p.dev.NewAct(border, p.Options.Batch, n.H, n.W, n.C))
+	return p.keep(p.dev.NewActOf(key.dtype, border, p.Options.Batch, n.H, n.W, n.C))
 }
 
 // give returns a buffer for reuse by work compiled later.
 func (p *Plan) give(t *cuda.Tensor) {
 	s := t.Shape()
-	key := bufferKey{t.Border(), s[1], s[2], s[3]}
+	key := bufferKey{t.Border(), s[1], s[2], s[3], t.DType()}
 	p.free[key] = append(p.free[key], t)
 }
 
 // PackFilters emits the mix of every layer's filters under the gates and their packing.
 func (p *Plan) PackFilters() {
 	for _, s := range p.steps {
-		if c, ok := s.(*convStep); ok {
+		if c, ok := s.(interface{ pack(*Plan) }); ok {
 			c.pack(p)
 		}
 	}
@@ -215,7 +250,7 @@ func (p *Plan) flush() {
 // addGrad returns the buffer of a node's gradient and whether a contribution must be added to it.
 func (p *Plan) addGrad(node int) (t *cuda.Tensor, accumulate bool) {
 	if p.grad[node] == nil {
-		p.grad[node] = p.take(p.Params.Graph.Nodes[node], 0)
+		p.grad[node] = p.take(node, 0)
 		return p.grad[node], false
 	}
 	return p.grad[node], true

@@ -10,7 +10,7 @@ func (p *Plan) compileForward() {
 			readers[in]++
 		}
 	}
-	p.Input = p.take(g.Nodes[0], p.valueBorder(0))
+	p.Input = p.take(0, p.valueBorder(0))
 	p.value[0] = p.Input
 	fused := make([]bool, len(g.Nodes))
 	for i, n := range g.Nodes {
@@ -21,9 +21,9 @@ func (p *Plan) compileForward() {
 		var reads []int
 		switch n.Op {
 		case OpConv:
-			s, reads = newConvStep(p, i), n.In
+			s, reads = newConv(p, i), n.In
 		case OpAvgPool:
-			p.value[i] = p.take(n, p.valueBorder(i))
+			p.value[i] = p.take(i, p.valueBorder(i))
 			s, reads = &poolStep{in: n.In[0], out: i, x: p.value[n.In[0]], y: p.value[i]}, n.In
 		default:
 			u := fuse(g, i, readers, fused)
@@ -32,7 +32,7 @@ func (p *Plan) compileForward() {
 		p.steps = append(p.steps, s)
 		for _, in := range reads {
 			readers[in]--
-			if readers[in] == 0 && in != 0 && !p.Options.Train && !p.Options.KeepValues {
+			if readers[in] == 0 && in != 0 && !p.Options.Train && !p.Options.KeepValues && p.value[in] != nil {
 				p.give(p.value[in])
 			}
 		}

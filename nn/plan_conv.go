@@ -14,7 +14,8 @@ type convStep struct {
 	filter          *cuda.Filter
 	weights, inputs *cuda.Mix    // nil in an fp32 net
 	mixed           *cuda.Tensor // weights under the gates [K,R,S,C/groups]
-	x, xq, y        *cuda.Tensor // input, mixed input (x itself in an fp32 net), output
+	x, xq, y        *cuda.Tensor // input (nil where not kept), mixed input (x itself in an fp32 net), output
+	mixedBy         *unitStep    // the unit that writes xq with its own output, or nil
 
 	// backward
 	dmixed, wrows, xrows *cuda.Tensor // gradient of mixed; sums of the mixes' gradients [K,2B], [N,2B]
@@ -35,14 +36,17 @@ func codeRanges(bits []int, signed bool) (lo, hi []float32) {
 	return lo, hi
 }
 
+func convGeom(g *Graph, n Node) cuda.ConvGeom {
+	return cuda.ConvGeom{C: g.Nodes[n.In[0]].C, K: n.C, R: n.Conv.R, S: n.Conv.S, Stride: n.Conv.Stride, Pad: n.Conv.Pad, Dilation: 1, Groups: n.Conv.Groups}
+}
+
 func newConvStep(p *Plan, node int) *convStep {
 	g := p.Params.Graph
 	n := g.Nodes[node]
 	in := g.Nodes[n.In[0]]
 	params, layer := p.Params.Layer(node)
 	c := &convStep{node: node, in: n.In[0], layer: layer, params: params, x: p.value[n.In[0]]}
-	geom := cuda.ConvGeom{C: in.C, K: n.C, R: n.Conv.R, S: n.Conv.S, Stride: n.Conv.Stride, Pad: n.Conv.Pad, Dilation: 1, Groups: n.Conv.Groups}
-	c.filter = p.dev.NewFilter(geom, in.H, in.W, n.Conv.Bias, p.Options.Train)
+	c.filter = p.dev.NewFilter(convGeom(g, n), in.H, in.W, n.Conv.Bias, p.Options.Train)
 	p.keep(c.filter.Forward)
 	if c.filter.Backward != nil {
 		p.keep(c.filter.Backward)
@@ -51,13 +55,20 @@ func newConvStep(p *Plan, node int) *convStep {
 	if p.Params.Quantized() {
 		c.weights, c.inputs = c.mixes(p)
 		c.mixed = p.keep(p.dev.New(cuda.Float32, params.W.Shape()[1:]...))
-		c.xq = p.take(in, n.Conv.Pad)
+		if c.xq = p.mixes[node]; c.xq == nil {
+			c.xq = p.take(n.In[0], n.Conv.Pad)
+		}
 	} else {
 		c.mixed = params.W.View(0, params.W.Shape()[1:]...)
 	}
-	c.y = p.take(n, 0)
+	c.y = p.take(node, 0)
 	if c.xq != c.x && !p.Options.Train {
 		p.give(c.xq)
+	}
+	if u := p.unitAt(c.in); u != nil && p.mixes[node] != nil {
+		c.mixedBy = u
+		u.unit.Mixes = append(u.unit.Mixes, cuda.UnitMix{Mix: c.inputs, Out: c.xq})
+		u.mixers = append(u.mixers, c)
 	}
 	p.value[node] = c.y
 	return c
@@ -79,26 +90,26 @@ func (c *convStep) pack(p *Plan) {
 }
 
 func (c *convStep) forward(*Plan) {
-	if c.xq != c.x {
+	if c.xq != c.x && c.mixedBy == nil {
 		cuda.MixInput(c.xq, c.x, c.inputs)
 	}
 	cuda.Conv(c.y, c.xq, c.filter, c.params.Bias)
 }
 
 func (c *convStep) compileBackward(p *Plan) {
-	n, in := p.Params.Graph.Nodes[c.node], p.Params.Graph.Nodes[c.in]
+	n := p.Params.Graph.Nodes[c.node]
 	dout := p.grad[c.node]
 	border := c.filter.DyBorder()
 	c.dy = dout
-	if dout.Border() < border {
-		c.dyFrom, c.dy = dout, p.take(n, border)
+	if dout.Border() < border || dout.DType() != c.xq.DType() {
+		c.dyFrom, c.dy = dout, p.takeAs(c.node, border, c.xq.DType())
 	}
-	need := p.dev.FilterPartial(c.filter, p.Options.Batch)
+	need := c.filter.PartialLen(p.Options.Batch)
 	if p.partial == nil || p.partial.Len() < need {
 		p.partial = p.keep(p.dev.New(cuda.Float32, need))
 	}
 	if c.params.Bias != nil {
-		c.brows = p.keep(p.dev.New(cuda.Float32, p.Options.Batch, n.C))
+		c.brows = p.keep(p.dev.New(cuda.Float32, p.dev.BiasRows(c.dy), n.C))
 	}
 	if c.weights == nil {
 		c.dmixed = p.keep(p.dev.New(cuda.Float32, c.mixed.Shape()...))
@@ -106,20 +117,22 @@ func (c *convStep) compileBackward(p *Plan) {
 			c.dx, c.addDx = p.addGrad(c.in)
 			c.dxq = c.dx
 			if c.addDx {
-				c.dxq = p.take(in, 0)
+				c.dxq = p.take(c.in, 0)
 			}
 		}
 	} else {
 		c.dmixed = p.keep(p.dev.New(cuda.Float32, c.mixed.Shape()...))
 		c.wrows = p.keep(p.dev.New(cuda.Float32, n.C, 2*len(c.params.WeightBits)))
-		c.xrows = p.keep(p.dev.New(cuda.Float32, p.Options.Batch, 2*len(c.params.InputBits)))
-		c.dxq = p.take(in, 0)
-		if c.in != 0 {
-			c.dx, c.addDx = p.addGrad(c.in)
+		c.dxq = p.take(c.in, 0)
+		if c.mixedBy == nil {
+			c.xrows = p.keep(p.dev.New(cuda.Float32, p.dev.MixRows(c.x), 2*len(c.params.InputBits)))
+			if c.in != 0 {
+				c.dx, c.addDx = p.addGrad(c.in)
+			}
 		}
 	}
 	p.give(c.dy)
-	if c.dxq != c.dx {
+	if c.dxq != c.dx && c.mixedBy == nil { // else the unit reads dxq
 		p.give(c.dxq)
 	}
 	if c.dyFrom != nil {
@@ -130,7 +143,7 @@ func (c *convStep) compileBackward(p *Plan) {
 
 func (c *convStep) backward(p *Plan) {
 	if c.dyFrom != nil {
-		cuda.MixInput(c.dy, c.dyFrom, nil)
+		cuda.CopyAct(c.dy, c.dyFrom)
 	}
 	if c.brows != nil {
 		cuda.BiasGrad(c.brows, c.dy)
@@ -140,7 +153,7 @@ func (c *convStep) backward(p *Plan) {
 	if c.dxq != nil {
 		cuda.ConvInputGrad(c.dxq, c.dy, c.filter)
 	}
-	if c.dxq != c.dx {
+	if c.dxq != c.dx && c.mixedBy == nil {
 		cuda.MixInputGrad(c.dx, c.xrows, c.dxq, c.x, c.inputs, c.addDx)
 	}
 	p.pending = append(p.pending, func() { c.parameterGradients(p) })
@@ -160,7 +173,7 @@ func (c *convStep) parameterGradients(p *Plan) {
 	cuda.MixWeightGrad(c.params.DW, c.wrows, c.dmixed, c.params.W, c.weights, p.Params.Config.SharedWeights, scale)
 	dzw, dzx := p.gates.view(p.gates.DZ, c.layer, quant.Weight), p.gates.view(p.gates.DZ, c.layer, quant.Input)
 	cuda.MixReduce(dzw, c.params.DWStep, c.wrows, stepScale(c.weights.Max, c.weightsPerStep()), scale)
-	cuda.MixReduce(dzx, c.params.DXStep, c.xrows, stepScale(c.inputs.Max, c.x.Len()/p.Options.Batch), scale)
+	cuda.MixReduce(dzx, c.params.DXStep, c.xrows, stepScale(c.inputs.Max, c.xq.Len()/p.Options.Batch), scale)
 }
 
 func (c *convStep) weightsPerStep() int {

@@ -8,47 +8,61 @@ import (
 // normEps is added to variances (PyTorch's default, with which the published weights were trained).
 const normEps = 1e-5
 
-// unitStep is norm, addition of a shortcut and relu in one pass over the images; each part is optional.
+// unitStep is norm, addition of a shortcut and relu in one pass over the images, each part optional, with the input
+// mixes of the convolutions that read it.
 type unitStep struct {
-	u            unit
-	params       *NormParams // nil without a norm
-	y, a         *cuda.Tensor
-	shortcut     cuda.Shortcut
-	v, dv        *cuda.Tensor // [T] coefficients of the norm's sets
-	rows         *cuda.Tensor // [N,2,C] statistics of the images
-	mean, inv    *cuda.Tensor // [C]
-	scale, shift *cuda.Tensor // [C]
-
-	// backward
-	da, dy    *cuda.Tensor // da becomes the gradient in front of the relu
-	drows     *cuda.Tensor // [N,2,C]
-	coef      *cuda.Tensor // [3,C]
-	dshortcut cuda.Shortcut
-	addDs     bool
-	addDy     bool // without a norm: d is added to the input's gradient
+	u      unit
+	params *NormParams // nil without a norm
+	unit   cuda.Unit
+	grad   cuda.UnitGrad
+	mixers []*convStep  // whose mixes are unit.Mixes
+	v, dv  *cuda.Tensor // [T] coefficients of the norm's sets
+	rows   *cuda.Tensor // [R,2,C] statistics
 }
 
 func newUnitStep(p *Plan, u unit) *unitStep {
 	g := p.Params.Graph
-	s := &unitStep{u: u, y: p.value[u.src]}
+	s := &unitStep{u: u, unit: cuda.Unit{Y: p.value[u.src], ReLU: u.relu}}
 	n := g.Nodes[u.out]
 	vec := func(shape ...int) *cuda.Tensor { return p.keep(p.dev.New(cuda.Float32, shape...)) }
 	if u.norm >= 0 {
 		s.params = p.Params.Norm(u.norm)
-		t := s.params.Gamma.Dim(0)
-		s.v = vec(t)
-		s.scale, s.shift, s.mean, s.inv = vec(n.C), vec(n.C), vec(n.C), vec(n.C)
+		s.v = vec(s.params.Gamma.Dim(0))
+		s.unit.Scale, s.unit.Shift, s.unit.Mean, s.unit.Inv = vec(n.C), vec(n.C), vec(n.C), vec(n.C)
 		if p.Options.BatchStats {
-			s.rows = vec(p.Options.Batch, 2, n.C)
+			s.rows = vec(p.dev.NormRows(s.unit.Y), 2, n.C)
 		}
 	}
 	if u.add >= 0 {
 		add := g.Nodes[u.add]
-		s.shortcut = cuda.Shortcut{T: p.value[add.In[1]], Stride: add.Stride, Offset: add.Offset}
+		s.unit.Shortcut = cuda.Shortcut{T: p.value[add.In[1]], Stride: add.Stride, Offset: add.Offset}
 	}
-	s.a = p.take(n, p.valueBorder(u.out))
-	p.value[u.out] = s.a
+	if s.takeMixes(p) {
+		s.unit.A = p.take(u.out, p.valueBorder(u.out))
+	}
+	p.value[u.out] = s.unit.A
 	return s
+}
+
+// takeMixes gives the convolutions that read the unit's output the buffers of their mixed inputs, and tells whether
+// the output itself must be kept.
+func (s *unitStep) takeMixes(p *Plan) (keep bool) {
+	g := p.Params.Graph
+	keep = !p.dev.RecomputesUnits() || p.Options.KeepValues || s.u.out == len(g.Nodes)-1
+	room := p.dev.FusedMixes()
+	for i, n := range g.Nodes {
+		for _, in := range n.In {
+			switch {
+			case in != s.u.out:
+			case n.Op == OpConv && p.Params.Quantized() && !p.Options.Integer && room > 0:
+				p.mixes[i] = p.take(s.u.out, n.Conv.Pad)
+				room--
+			default:
+				keep = true
+			}
+		}
+	}
+	return keep
 }
 
 // coefficients names the gate rows that a norm is conditioned on; nil for a pinned one.
@@ -69,7 +83,7 @@ func (s *unitStep) running(p *Plan) {
 		return
 	}
 	cuda.NormCoefficients(s.v, s.coefficients(p))
-	cuda.NormEval(s.scale, s.shift, s.v, s.normTensors())
+	cuda.NormEval(s.unit.Scale, s.unit.Shift, s.v, s.normTensors())
 }
 
 func (s *unitStep) normTensors() cuda.NormTensors {
@@ -81,37 +95,49 @@ func (s *unitStep) normTensors() cuda.NormTensors {
 
 func (s *unitStep) forward(p *Plan) {
 	if s.params != nil && p.Options.BatchStats {
-		cuda.NormStats(s.rows, s.y)
+		u := &s.unit
+		cuda.NormStats(s.rows, u.Y)
 		cuda.NormCoefficients(s.v, s.coefficients(p))
-		cuda.NormCombine(s.mean, s.inv, s.scale, s.shift, s.rows, s.v, s.normTensors(), p.scalars.Momentum, s.y)
+		cuda.NormCombine(u.Mean, u.Inv, u.Scale, u.Shift, s.rows, s.v, s.normTensors(), p.scalars.Momentum, u.Y)
 	}
-	cuda.NormApply(s.a, s.y, s.scale, s.shift, s.shortcut, s.u.relu)
+	cuda.UnitForward(&s.unit)
 }
 
 func (s *unitStep) compileBackward(p *Plan) {
 	g := p.Params.Graph
 	n := g.Nodes[s.u.out]
-	s.da = p.grad[s.u.out]
-	if s.shortcut.T != nil {
-		s.dshortcut = s.shortcut
-		s.dshortcut.T, s.addDs = p.addGrad(g.Nodes[s.u.add].In[1])
+	s.grad.DA, s.grad.HasDA = p.grad[s.u.out], p.grad[s.u.out] != nil
+	if !s.grad.HasDA && !p.dev.RecomputesUnits() {
+		s.grad.DA = p.take(s.u.out, 0)
+	}
+	for i, c := range s.mixers {
+		m := &s.unit.Mixes[i]
+		m.Grad, m.Rows = c.dxq, p.keep(p.dev.New(cuda.Float32, p.dev.UnitRows(s.unit.Y), 2*len(c.params.InputBits)))
+		c.xrows = m.Rows
+	}
+	if s.unit.Shortcut.T != nil {
+		s.grad.DShortcut = s.unit.Shortcut
+		s.grad.DShortcut.T, s.grad.AddShortcut = p.addGrad(g.Nodes[s.u.add].In[1])
 	}
 	if s.params == nil {
-		s.dy, s.addDy = p.addGrad(s.u.src)
-		p.give(s.da)
-		p.grad[s.u.out] = nil
-		return
+		s.grad.DY, s.grad.AddDY = p.addGrad(s.u.src)
+	} else {
+		s.grad.Rows = p.keep(p.dev.New(cuda.Float32, p.dev.UnitRows(s.unit.Y), 2, n.C))
+		s.grad.Coef = p.keep(p.dev.New(cuda.Float32, 3, n.C))
+		if s.params.Gamma.Dim(0) > 1 {
+			s.dv = p.keep(p.dev.New(cuda.Float32, s.params.Gamma.Dim(0)))
+		}
+		// The convolution in front reads its output's gradient inside the border that its dgrad needs.
+		conv := p.convAt(s.u.src)
+		s.grad.DY = p.take(s.u.src, conv.filter.DyBorder())
+		p.grad[s.u.src] = s.grad.DY
 	}
-	s.drows = p.keep(p.dev.New(cuda.Float32, p.Options.Batch, 2, n.C))
-	s.coef = p.keep(p.dev.New(cuda.Float32, 3, n.C))
-	if s.params.Gamma.Dim(0) > 1 {
-		s.dv = p.keep(p.dev.New(cuda.Float32, s.params.Gamma.Dim(0)))
+	if s.grad.DA != nil {
+		p.give(s.grad.DA)
 	}
-	// The convolution in front reads its output's gradient inside the border that its dgrad needs.
-	conv := p.convAt(s.u.src)
-	s.dy = p.take(g.Nodes[s.u.src], conv.filter.DyBorder())
-	p.grad[s.u.src] = s.dy
-	p.give(s.da)
+	for _, c := range s.mixers {
+		p.give(c.dxq)
+	}
 	p.grad[s.u.out] = nil
 }
 
@@ -125,19 +151,16 @@ func (p *Plan) convAt(node int) *convStep {
 }
 
 func (s *unitStep) backward(p *Plan) {
-	if s.params == nil {
-		cuda.ReLUGrad(s.da, s.a, s.dshortcut, s.addDs, s.u.relu)
-		cuda.MixInputGrad(s.dy, nil, s.da, s.y, nil, s.addDy)
-		return
+	cuda.UnitGradReduce(&s.unit, &s.grad)
+	if s.params != nil {
+		p.flush()
+		u := &s.unit
+		cuda.NormGradCombine(s.grad.Coef, s.dv, s.grad.Rows, s.v, s.normTensors(), u.Mean, u.Inv, u.Scale, p.scalars.GradScale, u.Y)
+		if s.dv != nil {
+			cuda.NormCoefficientsGrad(s.dv, s.coefficients(p))
+		}
 	}
-	cuda.NormGradStats(s.drows, s.da, s.a, s.y, s.mean, s.inv, s.dshortcut, s.addDs, s.u.relu)
-	p.flush()
-	coef := s.coefficients(p)
-	cuda.NormGradCombine(s.coef, s.dv, s.drows, s.v, s.normTensors(), s.mean, s.inv, s.scale, p.scalars.GradScale, s.y)
-	if s.dv != nil {
-		cuda.NormCoefficientsGrad(s.dv, coef)
-	}
-	cuda.NormGradApply(s.dy, s.da, s.y, s.coef)
+	cuda.UnitGradApply(&s.unit, &s.grad)
 }
 
 // poolStep is the global average.

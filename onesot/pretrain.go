@@ -16,6 +16,7 @@ type Pretrainer struct {
 	plan     *nn.Plan
 	feed     *nn.Feed
 	lr       *cuda.Tensor
+	history  history
 	step     *cuda.Graph
 }
 
@@ -24,6 +25,7 @@ func NewPretrainer(params *nn.Params, s Settings, set *data.Set, a nn.Augment) *
 	t := &Pretrainer{Params: params, settings: s, lr: params.Dev.New(cuda.Float32, 1)}
 	t.plan = nn.NewPlan(params, nil, nn.NewScalars(params.Dev), nn.PlanOptions{Batch: s.Batch, Train: true})
 	t.feed = nn.NewFeed(t.plan, set.Mean, set.Std, a)
+	t.history = newHistory(params.Dev, 1, []*cuda.Tensor{t.plan.Loss})
 	t.step = params.Dev.Record(func() {
 		t.feed.Emit()
 		t.plan.PackFilters()
@@ -38,16 +40,40 @@ func NewPretrainer(params *nn.Params, s Settings, set *data.Set, a nn.Augment) *
 
 // Step trains on one batch: step of steps, the images of split at positions.
 func (t *Pretrainer) Step(step, steps int, split data.Split, positions []int) Terms {
+	t.Enqueue(step, steps, split, positions)
+	return t.Report()[0]
+}
+
+// Enqueue puts a step on the device's queue; Report tells how it went.
+func (t *Pretrainer) Enqueue(step, steps int, split data.Split, positions []int) {
 	t.lr.Set([]float32{float32(t.settings.PretrainLR * (1 + math.Cos(math.Pi*float64(step)/float64(steps))) / 2)})
 	t.feed.Fill(split, positions, nn.Draw{Seed: t.settings.Seed, Batch: 1<<41 + uint64(step)})
 	t.step.Launch()
-	loss, n := t.plan.Loss.Get(nil), float64(len(positions))
-	return Terms{Task: float64(loss[0]) / n, Accuracy: float64(loss[1]) / n}
+	t.history.keepMicro(0, 0)
+	t.history.keepStep(0)
 }
+
+// Report is what the steps since the last report came to, in order. It waits for them. The slice is good until the
+// next call.
+func (t *Pretrainer) Report() []Terms {
+	h, n := &t.history, float64(t.plan.Options.Batch)
+	h.read()
+	h.terms = h.terms[:0]
+	for step := range h.pending {
+		loss := h.at(step, 0).loss
+		h.terms = append(h.terms, Terms{Task: float64(loss[0]) / n, Accuracy: float64(loss[1]) / n})
+	}
+	h.pending = 0
+	return h.terms
+}
+
+func (t *Pretrainer) full() bool { return t.history.full() }
 
 // Free returns the training buffers; the parameters stay.
 func (t *Pretrainer) Free() {
 	t.step.Free()
+	t.history.free()
+	t.feed.Free()
 	t.plan.Free()
 }
 

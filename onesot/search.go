@@ -169,7 +169,7 @@ func (s *Search) Train(ctx context.Context, resume bool, o Options) error {
 	s.Net.PrepareTraining(s.set, s.model.Augment)
 	s.Memory = StepMemory{Parameters: before, Forward: s.Net.plan.ForwardBytes, Backward: s.Net.plan.BackwardBytes}
 	defer s.Net.FinishTraining()
-	return s.loop(ctx, o, s.run.Config.Settings.Epochs, s.Net.Step, s.Net.nonFinite)
+	return s.loop(ctx, o, s.run.Config.Settings.Epochs, s.Net)
 }
 
 // trainFP32 reads the fp32 net or trains it.
@@ -191,7 +191,7 @@ func (s *Search) trainFP32(ctx context.Context, o Options) error {
 	}
 	t := NewPretrainer(p, c.Settings, s.set, s.model.Augment)
 	defer t.Free()
-	return s.loop(ctx, o, c.Settings.PretrainEpochs, t.Step, t.nonFinite)
+	return s.loop(ctx, o, c.Settings.PretrainEpochs, t)
 }
 
 func (s *Search) fp32Params() *nn.Params {
@@ -212,8 +212,17 @@ func (s *Search) startSearch() {
 	s.phase, s.step, s.sum = PhaseSearch, 0, Terms{}
 }
 
-// loop trains for a number of epochs, from s.step on.
-func (s *Search) loop(ctx context.Context, o Options, epochs int, step func(step, steps int, split data.Split, positions []int) Terms, nonFinite func() string) error {
+// trainer does the steps of a phase.
+type trainer interface {
+	Enqueue(step, steps int, split data.Split, positions []int)
+	full() bool
+	Report() []Terms
+	nonFinite() string
+}
+
+// loop trains for a number of epochs, from s.step on. Steps are put on the device's queue, and what they came to is
+// read when the trainer remembers no more, and before anything else happens: the end of an epoch, a save.
+func (s *Search) loop(ctx context.Context, o Options, epochs int, t trainer) error {
 	batch := s.run.Config.Settings.Batch
 	perEpoch := s.train.Len() / batch // a last partial batch is dropped
 	steps := epochs * perEpoch
@@ -226,22 +235,20 @@ func (s *Search) loop(ctx context.Context, o Options, epochs int, step func(step
 			}
 			return ErrInterrupted
 		}
-		if epoch := s.step / perEpoch; epoch != ordered {
-			nn.Order(order, s.run.Config.Settings.Seed, epoch+s.phase.epochBase())
-			ordered = epoch
+		for next := s.step; next < steps && !t.full() && (next == s.step || !s.pause(next, perEpoch, saved, o)); next++ {
+			if epoch := next / perEpoch; epoch != ordered {
+				nn.Order(order, s.run.Config.Settings.Seed, epoch+s.phase.epochBase())
+				ordered = epoch
+			}
+			at := next % perEpoch * batch
+			t.Enqueue(next, steps, s.train, order[at:at+batch])
 		}
-		at := s.step % perEpoch * batch
-		terms := step(s.step, steps, s.train, order[at:at+batch])
-		if t := terms.Total(); math.IsNaN(t) || math.IsInf(t, 0) {
-			return s.diverged(saved, nonFinite())
-		}
-		s.step++
-		s.sum.add(terms)
-		p := Progress{Phase: s.phase, Step: s.step, Steps: steps, Images: batch, Epochs: epochs, Terms: terms}
-		if s.step%perEpoch == 0 {
-			p.EpochEnd, p.Epoch = true, s.sum.scaled(1/float64(perEpoch))
-			s.sum = Terms{}
-			if err := s.run.appendMetrics(metricsRow(p, perEpoch)); err != nil {
+		for _, terms := range t.Report() {
+			if total := terms.Total(); math.IsNaN(total) || math.IsInf(total, 0) {
+				return s.diverged(saved, t.nonFinite())
+			}
+			s.step++
+			if err := s.reported(terms, epochs, perEpoch, steps, o); err != nil {
 				return err
 			}
 		}
@@ -251,8 +258,27 @@ func (s *Search) loop(ctx context.Context, o Options, epochs int, step func(step
 			}
 			saved = s.step
 		}
-		o.Progress(p)
 	}
+	return nil
+}
+
+// pause tells whether all steps before next must be reported before it may be put on the queue.
+func (s *Search) pause(next, perEpoch, saved int, o Options) bool {
+	return next%perEpoch == 0 || next-saved >= o.SaveEvery
+}
+
+// reported takes in what step s.step-1 came to.
+func (s *Search) reported(terms Terms, epochs, perEpoch, steps int, o Options) error {
+	s.sum.add(terms)
+	p := Progress{Phase: s.phase, Step: s.step, Steps: steps, Images: s.run.Config.Settings.Batch, Epochs: epochs, Terms: terms}
+	if s.step%perEpoch == 0 {
+		p.EpochEnd, p.Epoch = true, s.sum.scaled(1/float64(perEpoch))
+		s.sum = Terms{}
+		if err := s.run.appendMetrics(metricsRow(p, perEpoch)); err != nil {
+			return err
+		}
+	}
+	o.Progress(p)
 	return nil
 }
 

@@ -60,7 +60,7 @@ func (s *Search) load() error {
 		return fmt.Errorf("%s: its step is %q", f.Path, f.Metadata["step"])
 	}
 	if a := f.Metadata["arithmetic"]; a != s.dev.Arithmetic() {
-		return fmt.Errorf("%s: its arithmetic is %q, that of --isa %s is %q", f.Path, a, s.dev.ISA(), s.dev.Arithmetic())
+		return fmt.Errorf("%s: its arithmetic is %q, that of this device (--device, --precision, --isa) is %q", f.Path, a, s.dev.Arithmetic())
 	}
 	var sum Terms
 	if err := json.Unmarshal([]byte(f.Metadata["epoch_sum"]), &sum); err != nil {

@@ -28,16 +28,22 @@ func (t Terms) Total() float64 { return t.Task + t.Hardware + t.Prior + t.Simila
 
 // Step trains on one batch: step of steps, the images of split at positions.
 func (n *Supernet) Step(step, steps int, split data.Split, positions []int) Terms {
+	n.Enqueue(step, steps, split, positions)
+	return n.Report()[0]
+}
+
+// Enqueue puts a step on the device's queue; Report tells how it went. history.room steps may wait for that.
+func (n *Supernet) Enqueue(step, steps int, split data.Split, positions []int) {
 	s := n.Settings
 	now := s.at(float64(step) / float64(steps))
 	n.setStep(now, step, steps)
-	var sum Terms
+	h := &n.history
 	for j := range s.MicroBatches {
 		eta := n.setMicro(now, step, j)
 		size := s.Batch / s.MicroBatches
 		n.feed.Fill(split, positions[j*size:(j+1)*size], nn.Draw{Seed: s.Seed, Batch: uint64(step*s.MicroBatches + j)})
 		n.micro.Launch()
-		n.addTerms(&sum, eta, 1/float64(s.MicroBatches))
+		h.keepMicro(j, eta)
 	}
 	n.update.Launch()
 	if now.theta {
@@ -45,11 +51,30 @@ func (n *Supernet) Step(step, steps int, split data.Split, positions []int) Term
 	} else {
 		n.freeze.Launch()
 	}
-	sum.Eta = math.Exp(sum.Eta)
-	for _, v := range n.terms.similarity.Get(n.host.similarity) {
-		sum.Similarity += now.mu * float64(v)
+	h.keepStep(now.mu)
+}
+
+func (n *Supernet) full() bool { return n.history.full() }
+
+// Report is what the steps since the last report came to, in order. It waits for them. The slice is good until the
+// next call.
+func (n *Supernet) Report() []Terms {
+	h := &n.history
+	h.read()
+	h.terms = h.terms[:0]
+	for step := range h.pending {
+		var sum Terms
+		for j := range h.micros {
+			n.addTerms(&sum, h.at(step, j), 1/float64(h.micros))
+		}
+		sum.Eta = math.Exp(sum.Eta)
+		for _, v := range h.similarity(step) {
+			sum.Similarity += h.mu[step] * float64(v)
+		}
+		h.terms = append(h.terms, sum)
 	}
-	return sum
+	h.pending = 0
+	return h.terms
 }
 
 func (n *Supernet) setStep(now schedule, step, steps int) {
@@ -104,21 +129,21 @@ func (n *Supernet) setMicro(now schedule, step, j int) (eta float64) {
 	return eta
 }
 
-func (n *Supernet) addTerms(sum *Terms, eta, share float64) {
-	images, cost := float64(n.plan.Options.Batch), float64(n.terms.cost.At(0))
-	sum.Task += share * float64(n.plan.Loss.At(0)) / images
-	sum.Accuracy += share * float64(n.plan.Loss.At(1)) / images
+func (n *Supernet) addTerms(sum *Terms, m micro, share float64) {
+	images, cost := float64(n.plan.Options.Batch), float64(m.terms[0])
+	sum.Task += share * float64(m.loss[0]) / images
+	sum.Accuracy += share * float64(m.loss[1]) / images
 	sum.Expected += share * cost
 	if n.Settings.Method != DNAS {
-		sum.Hardware += share * eta * cost
+		sum.Hardware += share * m.eta * cost
 	}
-	if eta > 0 {
-		sum.Eta += share * math.Log(eta)
+	if m.eta > 0 {
+		sum.Eta += share * math.Log(m.eta)
 	}
-	sum.Prior += share * n.Settings.Lambda * float64(n.terms.prior.At(0))
-	sum.Entropy += share * float64(n.terms.entropy.At(0))
-	argmax(n.host.choice, n.gate.Pi.Get(n.host.pi), n.Model.gates)
-	sum.Argmax += share * n.relativeCost(n.host.choice)
+	sum.Prior += share * n.Settings.Lambda * float64(m.terms[1])
+	sum.Entropy += share * float64(m.terms[2])
+	argmax(n.choice, m.pi, n.Model.gates)
+	sum.Argmax += share * n.relativeCost(n.choice)
 }
 
 // argmax writes the most probable option of each gate (of equals the first) to choice.

@@ -33,11 +33,8 @@ type Supernet struct {
 	predict                      *cuda.Graph   // u -> logits and pi
 	relative                     [][][]float32 // normalised cost of the searched layers
 	searched                     []int         // layers
-	// host is room for what a step reads back, so that it allocates nothing.
-	host struct {
-		pi, similarity []float32
-		choice         []int
-	}
+	history                      history
+	choice                       []int // of each gate; room for what Report computes
 }
 
 // control is the device numbers that change from step to step.
@@ -53,7 +50,8 @@ type control struct {
 // terms are the parts of the objective of the last micro-batch, f32 [1] each.
 type terms struct {
 	cost, prior, entropy *cuda.Tensor
-	similarity           *cuda.Tensor // f32 [layers]
+	all                  *cuda.Tensor // f32 [3]: the three above
+	similarity, partial  *cuda.Tensor // f32 [layers]; what Similarity uses beside
 	dpi                  *cuda.Tensor // f32 [gates, MaxBits]
 }
 
@@ -85,6 +83,7 @@ func (n *Supernet) PrepareTraining(set *data.Set, a nn.Augment) {
 	s := n.Settings
 	n.plan = nn.NewPlan(n.Params, n.Gates, n.scalars, nn.PlanOptions{Batch: s.Batch / s.MicroBatches, Train: true, LossScale: n.lossScale()})
 	n.feed = nn.NewFeed(n.plan, set.Mean, set.Std, a)
+	n.history = newHistory(n.dev, s.MicroBatches, []*cuda.Tensor{n.plan.Loss, n.terms.all, n.gate.Pi}, n.terms.similarity)
 	n.micro = n.dev.Record(func() { n.emitMicro(n.feed.Emit) })
 	n.update = n.dev.Record(n.emitUpdate)
 	t := n.Model.theta
@@ -97,6 +96,8 @@ func (n *Supernet) FinishTraining() {
 	for _, g := range []*cuda.Graph{n.micro, n.update, n.theta, n.freeze} {
 		g.Free()
 	}
+	n.history.free()
+	n.feed.Free()
 	n.plan.Free()
 	n.plan, n.feed = nil, nil
 }
@@ -118,11 +119,20 @@ func (n *Supernet) allocate() {
 		Z: n.Gates.Z.View(0, gates, cuda.MaxBits), DZ: n.Gates.DZ.View(0, gates, cuda.MaxBits),
 	}
 	searched := n.searched
-	n.terms = terms{cost: n.scalar(0), prior: n.scalar(0), entropy: n.scalar(0), dpi: matrix(),
-		similarity: n.dev.New(cuda.Float32, len(searched))}
+	all := n.dev.New(cuda.Float32, 3)
+	n.terms = terms{cost: all.View(0, 1), prior: all.View(1, 1), entropy: all.View(2, 1), all: all, dpi: matrix(),
+		similarity: n.dev.New(cuda.Float32, len(searched)), partial: n.similarityPartial()}
 	n.cost = n.costTensors(searched)
-	n.host.pi, n.host.similarity = make([]float32, gates*cuda.MaxBits), make([]float32, len(searched))
-	n.host.choice = make([]int, gates)
+	n.choice = make([]int, gates)
+}
+
+// similarityPartial is room for the kernel similarity of one layer after the other.
+func (n *Supernet) similarityPartial() *cuda.Tensor {
+	size := 1
+	for _, layer := range n.searched {
+		size = max(size, cuda.SimilarityPartialLen(n.Params.Layers[layer].W))
+	}
+	return n.dev.New(cuda.Float32, size)
 }
 
 func (n *Supernet) costTensors(searched []int) cuda.CostTensors {
@@ -186,7 +196,7 @@ func (n *Supernet) emitUpdate() {
 	if n.Settings.Mu > 0 && !n.Settings.SharedWeights {
 		for k, layer := range n.searched {
 			l := n.Params.Layers[layer]
-			cuda.Similarity(n.terms.similarity.View(k, 1), l.DW, l.W, n.ctl.mu)
+			cuda.Similarity(n.terms.similarity.View(k, 1), l.DW, n.terms.partial, l.W, n.ctl.mu)
 		}
 	}
 	f, a, s := n.Params.Groups[nn.Filters], n.Params.Groups[nn.Affine], n.Params.Groups[nn.Steps]

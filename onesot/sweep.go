@@ -33,13 +33,12 @@ type Prediction struct {
 
 // Predict runs the BitModel at each eta. It costs microseconds and touches no image.
 func (n *Supernet) Predict(etas []float64) []Prediction {
-	out := make([]Prediction, len(etas))
+	out, pi := make([]Prediction, len(etas)), make([]float32, n.gate.Pi.Len())
 	for i, eta := range etas {
 		n.scalars.U.Set([]float32{float32(n.Settings.u(eta))})
 		n.predict.Launch()
-		pi := n.gate.Pi.Get(n.host.pi)
-		argmax(n.host.choice, pi, n.Model.gates)
-		out[i] = Prediction{Eta: eta, Child: n.assignment(n.host.choice)}
+		argmax(n.choice, n.gate.Pi.Get(pi), n.Model.gates)
+		out[i] = Prediction{Eta: eta, Child: n.assignment(n.choice)}
 		for g, gate := range n.Model.gates {
 			row := pi[g*cuda.MaxBits:][:len(gate.Bits)]
 			out[i].Pi = append(out[i].Pi, slices.Clone(row))
@@ -77,19 +76,29 @@ func (j *Judge) Child(a quant.Assignment, eta float64) Point {
 		p.Eta = eta
 		return p
 	}
+	val, test := j.score(a, j.eval.Score)
+	p := Point{
+		Eta: eta, BOPs: j.bops.Cost(a), RelativeBOPs: j.bops.Relative(a), SizeBytes: j.size.Cost(a), Cost: j.net.Cost.Cost(a),
+		AccuracyVal: val.Accuracy(), AccuracyTest: test.Accuracy(), LossVal: val.Loss, Assignment: a,
+	}
+	j.seen[a.Key()] = p
+	return p
+}
+
+// Integer evaluates one child by its exact integer arithmetic, the statistics as in Child.
+func (j *Judge) Integer(a quant.Assignment) (val, test nn.Score) {
+	return j.score(a, j.eval.ScoreInteger)
+}
+
+// score evaluates a child on the validation and the test split, with the statistics that the settings want.
+func (j *Judge) score(a quant.Assignment, by func(data.Split) nn.Score) (val, test nn.Score) {
 	n := j.net
 	n.Gates.SetChild(n.Space, a)
 	if n.Settings.Recalibrate {
 		j.eval.Recalibrate(j.train, n.Settings.RecalibrateSize, n.Settings.Seed)
 		defer j.eval.Restore()
 	}
-	val, test := j.eval.Score(j.val), j.eval.Score(j.test)
-	p := Point{
-		Eta: eta, BOPs: j.bops.Cost(a), RelativeBOPs: j.bops.Relative(a), SizeBytes: j.size.Cost(a), Cost: n.Cost.Cost(a),
-		AccuracyVal: val.Accuracy(), AccuracyTest: test.Accuracy(), LossVal: val.Loss, Assignment: a,
-	}
-	j.seen[a.Key()] = p
-	return p
+	return by(j.val), by(j.test)
 }
 
 // Children evaluates the distinct children of predictions, the all-maximum end first, and marks the front. after is

@@ -1,0 +1,12 @@
+//go:build !cuda
+
+package cuda
+
+import "errors"
+
+const notBuilt = "this program was built without CUDA (no cuda.h was found; see README, \"GPU\")"
+
+// GPUs lists the GPUs of this machine; where there is none, why says so.
+func GPUs() (list []GPUInfo, why string) { return nil, notBuilt }
+
+func openGPU(int, bool) (place, error) { return nil, errors.New(notBuilt) }

@@ -1,0 +1,23 @@
+package kernels
+
+// #include "kernels.h"
+import "C"
+
+// ActLoad sets an activation tensor, inside its border, from dense f32 [N,H,W,C]. GPU only. Units: images.
+func ActLoad(dst Act, dense Ptr) Call {
+	return newGPUCall(C.vk_act_copy_args{act: dst.c(), dense: f32(dense)}, eachValue("act_load"+dst.Storage.suffix(), dst))
+}
+
+// ActStore is the reverse of [ActLoad].
+func ActStore(dense Ptr, src Act) Call {
+	return newGPUCall(C.vk_act_copy_args{act: src.c(), dense: f32(dense)}, eachValue("act_store"+src.Storage.suffix(), src))
+}
+
+// eachValue is the launch of a kernel that gives each value of an activation tensor a thread, images along the grid's y.
+func eachValue(kernel string, a Act) func(int) Launch {
+	return func(images int) Launch {
+		l := elementwise(kernel, a.H*a.W*a.C)
+		l.Grid[1] = images
+		return l
+	}
+}

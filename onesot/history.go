@@ -1,0 +1,115 @@
+package onesot
+
+import "vimps-gpu/cuda"
+
+// history keeps what the last steps left in device tensors, on the device, so that the host, which waits for the queue
+// when it reads, reads several steps at once.
+type history struct {
+	micros  int // a step
+	room    int // steps
+	pending int // steps kept and not read
+	// What a micro-batch and what a step leaves, and for each a buffer with a row a micro-batch or a step.
+	micro, step []kept
+	eta         []float64 // of each micro-batch
+	mu          []float64 // of each step
+	terms       []Terms
+}
+
+// kept is a tensor and its past values.
+type kept struct {
+	from, past *cuda.Tensor
+	rows       []*cuda.Tensor // of past
+	host       []float32      // past, when read
+}
+
+// stepsBehind is how many steps a GPU may be left to itself.
+const stepsBehind = 16
+
+func newHistory(dev *cuda.Device, micros int, micro []*cuda.Tensor, step ...*cuda.Tensor) history {
+	h := history{micros: micros, room: 1}
+	if dev.GPU() {
+		h.room = stepsBehind
+	}
+	for _, t := range micro {
+		h.micro = append(h.micro, keep(dev, t, h.room*micros))
+	}
+	for _, t := range step {
+		h.step = append(h.step, keep(dev, t, h.room))
+	}
+	h.eta, h.mu, h.terms = make([]float64, h.room*micros), make([]float64, h.room), make([]Terms, 0, h.room)
+	return h
+}
+
+func keep(dev *cuda.Device, t *cuda.Tensor, rows int) kept {
+	k := kept{from: t, past: dev.New(cuda.Float32, rows, t.Len()), host: make([]float32, rows*t.Len())}
+	for i := range rows {
+		k.rows = append(k.rows, k.past.View(i*t.Len(), t.Shape()...))
+	}
+	return k
+}
+
+func (h *history) free() {
+	for _, k := range append(h.micro, h.step...) {
+		k.past.Free()
+	}
+}
+
+// full tells whether the next step finds no room.
+func (h *history) full() bool { return h.pending == h.room }
+
+func (h *history) keepMicro(j int, eta float64) {
+	if h.full() {
+		panic("onesot: a step more than the history has room for")
+	}
+	at := h.pending*h.micros + j
+	for _, k := range h.micro {
+		k.rows[at].CopyFrom(k.from)
+	}
+	h.eta[at] = eta
+}
+
+func (h *history) keepStep(mu float64) {
+	for _, k := range h.step {
+		k.rows[h.pending].CopyFrom(k.from)
+	}
+	h.mu[h.pending] = mu
+	h.pending++
+}
+
+func (h *history) read() {
+	if h.pending == 0 {
+		return
+	}
+	for _, k := range h.micro {
+		k.past.Get(k.host)
+	}
+	for _, k := range h.step {
+		k.past.Get(k.host)
+	}
+}
+
+// micro is what one micro-batch left: the loss and right answers summed over its images, and, of a supernet, cost,
+// prior and entropy, and pi.
+type micro struct {
+	eta             float64
+	loss, terms, pi []float32
+}
+
+func (h *history) at(step, j int) micro {
+	i := step*h.micros + j
+	m := micro{eta: h.eta[i]}
+	for k, to := range []*[]float32{&m.loss, &m.terms, &m.pi} {
+		if k < len(h.micro) {
+			*to = h.micro[k].row(i)
+		}
+	}
+	return m
+}
+
+// similarity is each layer's kernel similarity in a step.
+func (h *history) similarity(step int) []float32 { return h.step[0].row(step) }
+
+func (k kept) row(i int) []float32 {
+	n := k.from.Len()
+	return k.host[i*n : (i+1)*n]
+}

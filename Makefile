@@ -20,7 +20,7 @@ CUDA_ENV := CGO_CFLAGS="-O2 -g -I$(CURDIR)/cuda/driver/compat -I$(CUDA)/include"
 export STATICCHECK
 SIM_LIBCUDA := $(CURDIR)/build/sim/libcuda.so.1
 
-.PHONY: build demo test test-sim lint cuda-toolchain cuda-env kernels sim sim-tests bench bench-torch fuzz size clean
+.PHONY: build demo test test-sim lint cuda-toolchain cuda-env kernels sass-budget sim sim-tests bench bench-torch gpu-bundle fuzz size clean
 
 # The program.
 build: $(if $(TAGS),$(if $(NVCC),kernels))
@@ -66,6 +66,10 @@ kernels:
 	@[ -n "$(NVCC)" ] || { echo "kernels: no nvcc; make cuda-toolchain fetches it"; exit 1; }
 	@kernels/fatbin.sh "$(NVCC)" "$(ARCHS)"
 
+# kernels/sass_budget.json anew, for a change of the machine code that is meant.
+sass-budget: kernels
+	$(CUDA_ENV) go test -tags cuda ./kernels -run '^TestSASS$$' -count 1 -update-sass
+
 # The simulated GPU, build/sim/libcuda.so.1.
 SIM_FLAGS := -O3 -march=x86-64-v3 -std=c++17 -ffp-contract=off -fno-math-errno -fno-trapping-math -fPIC -Wall -Wextra -Werror -I$(CUDA)/include
 sim_objects = $(patsubst cuda/sim/%.cpp,build/sim/%.o,$(1))
@@ -100,6 +104,15 @@ ISA     ?= auto
 bench-torch: build
 	@$(PYTHON) -c 'import torch' 2>/dev/null || { echo "bench-torch: $(PYTHON) has no torch; make a virtual environment and say make bench-torch PYTHON=VENV/bin/python"; exit 1; }
 	$(PYTHON) bench/torch_step.py --threads $(THREADS) --isa $(ISA) --ours $(PROGRAM)
+
+# What bench/gpu.sh needs on a machine with a GPU, which may have neither Go nor a network: copy the tree with build/gpu there.
+gpu-bundle: kernels
+	@rm -rf build/gpu && mkdir -p build/gpu
+	$(CUDA_ENV) go build -tags cuda -trimpath -ldflags='-s -w' -o build/gpu/ ./cli/vimps-gpu
+	$(CUDA_ENV) go test -c -tags cuda -trimpath -ldflags='-s -w' -o build/gpu/ ./cuda ./nn ./onesot
+	@gzip build/gpu/vimps-gpu build/gpu/*.test
+	@git describe --always --dirty >build/gpu/commit 2>/dev/null || echo unknown >build/gpu/commit
+	@du -sh build/gpu
 
 # Every fuzz target for FUZZTIME.
 fuzz:

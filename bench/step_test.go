@@ -29,7 +29,7 @@ func TestConvGFLOP(t *testing.T) {
 
 // TestSteps: every kind of step is timed, as a whole and by op.
 func TestSteps(t *testing.T) {
-	dev, err := cuda.Open(cuda.Options{Threads: 2})
+	dev, err := cuda.Open(cuda.Options{Device: "host", Threads: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 func benchCommand() *cli.Command {
-	return &cli.Command{Name: "bench", Usage: "measure speed", Subcommands: []*cli.Command{benchStepCommand()}}
+	return &cli.Command{Name: "bench", Usage: "measure speed", Subcommands: []*cli.Command{benchStepCommand(), benchGPUCommand(), benchGPUReportCommand()}}
 }
 
 func benchStepCommand() *cli.Command {

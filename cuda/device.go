@@ -59,11 +59,8 @@ func Open(o Options) (*Device, error) {
 		d.place = newHost(isa, threads)
 		return d, nil
 	}
-	if d.place, err = openGPU(number, o.Sync); err != nil {
-		return nil, fmt.Errorf("device gpu:%d: %w", number, err)
-	}
 	d.gpu, d.storage = true, storage
-	return d, nil
+	return d.onGPU(number, o.Sync)
 }
 
 // choose is the number of the GPU that a device name means, -1 for the host, and why.

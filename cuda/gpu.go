@@ -47,16 +47,18 @@ type gpu struct {
 
 const bufferBytes = 1 << 20
 
-func openGPU(number int, sync bool) (place, error) {
+// onGPU makes a GPU the place of d.
+func (d *Device) onGPU(number int, sync bool) (*Device, error) {
 	images := kernels.Fatbins()
 	if len(images) == 0 {
-		return nil, errors.New("this program carries no kernels: it was built before `make kernels`")
+		return nil, errors.New("device gpu: this program carries no kernels: it was built before `make kernels`")
 	}
 	ctx, err := driver.Open(number, images)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("device %w", err)
 	}
-	return &gpu{number: number, ctx: ctx, sync: sync, buffer: make([]byte, bufferBytes)}, nil
+	d.place = &gpu{number: number, ctx: ctx, sync: sync, buffer: make([]byte, bufferBytes)}
+	return d, nil
 }
 
 // must panics with a Failure; see [Guard].

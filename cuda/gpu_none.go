@@ -9,4 +9,4 @@ const notBuilt = "this program was built without CUDA (no cuda.h was found; see 
 // GPUs lists the GPUs of this machine; where there is none, why says so.
 func GPUs() (list []GPUInfo, why string) { return nil, notBuilt }
 
-func openGPU(int, bool) (place, error) { return nil, errors.New(notBuilt) }
+func (d *Device) onGPU(int, bool) (*Device, error) { return nil, errors.New(notBuilt) }

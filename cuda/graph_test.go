@@ -37,7 +37,7 @@ func TestOpenRefuses(t *testing.T) {
 		o    Options
 		want string
 	}{
-		{Options{Device: "gpu:0"}, `"gpu:0"`}, {Options{ISA: "sse9"}, `"sse9"`}, {Options{Threads: -1}, "-1"}, {Options{Threads: 5000}, "5000"},
+		{Options{Device: "gpu:99"}, `"gpu:99"`}, {Options{Device: "gpu:-1"}, `"gpu:-1"`}, {Options{Device: "gpu0"}, `"gpu0"`}, {Options{Precision: "fp8"}, `"fp8"`}, {Options{ISA: "sse9"}, `"sse9"`}, {Options{Threads: -1}, "-1"}, {Options{Threads: 5000}, "5000"},
 	} {
 		if _, err := Open(c.o); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: error %v does not name %s", c.o, err, c.want)
@@ -48,7 +48,7 @@ func TestOpenRefuses(t *testing.T) {
 // Consecutive ops over the same images share a region; another axis, other units or a serial op begin a new one,
 // even where the numbers of units are equal.
 func TestRegions(t *testing.T) {
-	d := open(t, Options{Threads: 2})
+	d := open(t, Options{Device: "host", Threads: 2})
 	x, y := d.NewAct(0, 16, 2, 2, 16), d.NewAct(0, 16, 2, 2, 16)
 	wide := d.NewAct(0, 8, 2, 2, 16)
 	f := d.NewFilter(ConvGeom{C: 16, K: 16, R: 1, S: 1, Stride: 1, Dilation: 1, Groups: 1}, 2, 2, true, false)
@@ -74,7 +74,7 @@ func TestRegions(t *testing.T) {
 
 // A recording runs nothing until it is launched, and again with each launch; outside a recording an op runs at once.
 func TestRecordAndLaunch(t *testing.T) {
-	d := open(t, Options{Threads: 3})
+	d := open(t, Options{Device: "host", Threads: 3})
 	one, total := d.From([]float32{1, 2, 3}, 3), d.New(Float32, 3)
 	g := d.Record(func() { AddScaled(total, one, nil) })
 	defer g.Free()
@@ -93,7 +93,7 @@ func TestRecordAndLaunch(t *testing.T) {
 // Every unit is done exactly once for any number of units and workers.
 func TestEachUnitOnce(t *testing.T) {
 	for _, threads := range []int{1, 2, 7} {
-		d := open(t, Options{Threads: threads})
+		d := open(t, Options{Device: "host", Threads: threads})
 		for _, n := range []int{1, 2, 15, 16, 17, 33, 100} {
 			x, sum := d.NewAct(1, n, 3, 1, 1), d.NewAct(0, n, 3, 1, 1)
 			ones := make([]float32, 3*n)
@@ -115,7 +115,7 @@ func TestEachUnitOnce(t *testing.T) {
 }
 
 func TestTensors(t *testing.T) {
-	d := open(t, Options{})
+	d := open(t, Options{Device: "host"})
 	before := d.Bytes()
 	x := d.NewAct(2, 2, 3, 4, 5)
 	values := make([]float32, x.Len())
@@ -146,7 +146,7 @@ func TestTensors(t *testing.T) {
 
 // A refusal of the machine's memory becomes an error that says what to do.
 func TestGuardReportsMemory(t *testing.T) {
-	d := open(t, Options{})
+	d := open(t, Options{Device: "host"})
 	err := Guard(func() error { d.alloc(1 << 60); return nil })
 	if err == nil || !strings.Contains(err.Error(), "out of memory") || !strings.Contains(err.Error(), "batch") {
 		t.Errorf("error %v", err)

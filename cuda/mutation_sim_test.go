@@ -28,6 +28,9 @@ type syncPoint struct {
 	text   string
 }
 
+// parityTests are the tests that run kernels, of every family.
+const parityTests = "^Test(Sim|Small)|OnGPU$"
+
 // verdicts are how sure it is that a point is needed, rising; see cuda/sim/driver_mutate.cpp.
 var verdicts = []string{"never run", "run", "missed", "caught"}
 
@@ -59,7 +62,7 @@ func readMutations(report []byte) (map[syncPoint]string, error) {
 // simulated GPU reports a fault, or the kernel's results are others.
 func TestSimMutations(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes a while: it runs every other test of the package with each kernel's mutants")
+		t.Skip("takes a while: it runs the package's tests of kernels with each kernel's mutants")
 	}
 	_, gpu := onBoth(t, "tf32")
 	if _, simulated := simcount.Counter("launches"); !simulated {
@@ -86,7 +89,7 @@ func TestSimMutations(t *testing.T) {
 	}
 }
 
-// runMutants runs the package's other tests in a process of their own that asks for mutants.
+// runMutants runs the tests of kernels in a process of their own that asks for mutants.
 func runMutants(t *testing.T) map[syncPoint]string {
 	t.Helper()
 	program, err := os.Executable()
@@ -100,7 +103,7 @@ func runMutants(t *testing.T) map[syncPoint]string {
 		defer cancel()
 	}
 	report := filepath.Join(t.TempDir(), "mutants")
-	child := exec.CommandContext(ctx, program, "-test.skip=^TestSimMutations$", "-test.timeout=0")
+	child := exec.CommandContext(ctx, program, "-test.run="+parityTests, "-test.skip=^TestSimMutations$", "-test.timeout=0")
 	child.Env = append(os.Environ(), "VIMPS_SIM_MUTATE="+report)
 	if out, err := child.CombinedOutput(); err != nil {
 		t.Errorf("the tests with mutants: %v\n%s", err, out[max(0, len(out)-4000):])

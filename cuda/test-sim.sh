@@ -11,6 +11,7 @@ leave_out() {
 }
 
 [ "$(uname -sm)" = 'Linux x86_64' ] || leave_out "they need Linux on x86_64, this is $(uname -sm)"
+grep -qw avx2 /proc/cpuinfo || leave_out 'the simulated GPU needs a CPU with AVX2'
 command -v g++ >/dev/null || leave_out 'g++ is missing (Debian: apt-get install g++)'
 # The pinned compiler, so that registers and instructions are what kernels/sass_budget.json was made with.
 if [ -z "${CUDA_HOME:-}" ]; then

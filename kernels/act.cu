@@ -1,4 +1,4 @@
-// Activations from and to dense float32: a thread a value, grid.y the image.
+// bf16 activations from and to dense float32: a thread a value, grid.y the image.
 #include "device.h"
 
 // Where value `at` of an image lies inside its border; false beyond the last.
@@ -8,21 +8,16 @@ static __device__ __forceinline__ bool act_place(const vk_act &t, int at, int &p
 	return p < t.h;
 }
 
-template <class T> static __device__ __forceinline__ void act_load(const vk_act_copy_args &a) {
+extern "C" __global__ void __launch_bounds__(256) act_load(const __grid_constant__ vk_act_copy_args a, int) {
 	const int at = blockIdx.x * blockDim.x + threadIdx.x, image = blockIdx.y;
 	int place;
 	if (!act_place(a.act, at, place)) return;
-	store(act_image<T>(a.act, image) + place, a.dense[(int64_t)image * a.act.h * a.act.w * a.act.c + at]);
+	store(act_image<bf16>(a.act, image) + place, a.dense[(int64_t)image * a.act.h * a.act.w * a.act.c + at]);
 }
 
-template <class T> static __device__ __forceinline__ void act_store(const vk_act_copy_args &a) {
+extern "C" __global__ void __launch_bounds__(256) act_store(const __grid_constant__ vk_act_copy_args a, int) {
 	const int at = blockIdx.x * blockDim.x + threadIdx.x, image = blockIdx.y;
 	int place;
 	if (!act_place(a.act, at, place)) return;
-	a.dense[(int64_t)image * a.act.h * a.act.w * a.act.c + at] = load(act_image<T>(a.act, image) + place);
+	a.dense[(int64_t)image * a.act.h * a.act.w * a.act.c + at] = load(act_image<bf16>(a.act, image) + place);
 }
-
-extern "C" __global__ void __launch_bounds__(256) act_load_f32(const __grid_constant__ vk_act_copy_args a, int) { act_load<float>(a); }
-extern "C" __global__ void __launch_bounds__(256) act_load_bf16(const __grid_constant__ vk_act_copy_args a, int) { act_load<bf16>(a); }
-extern "C" __global__ void __launch_bounds__(256) act_store_f32(const __grid_constant__ vk_act_copy_args a, int) { act_store<float>(a); }
-extern "C" __global__ void __launch_bounds__(256) act_store_bf16(const __grid_constant__ vk_act_copy_args a, int) { act_store<bf16>(a); }

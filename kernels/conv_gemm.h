@@ -70,6 +70,7 @@ template <class G> VK_DEVICE void gemm_pixels(const Plane &p, int m0, int pixels
 // Stages of whole 16-byte chunks: len, and with it every distance, is a multiple of a chunk's values.
 template <class G> struct ChunkLoader {
 	typedef typename G::T T;
+	static constexpr bool async = true;
 	static constexpr int lanes = 16 / sizeof(T), step = G::threads / 4; // rows that the block loads at once
 	static constexpr int xrows = G::bm / step, wrows = (G::bn + step - 1) / step;
 	const T *x, *w;
@@ -103,6 +104,7 @@ template <class G> struct ChunkLoader {
 // Any len: value by value.
 template <class G> struct ValueLoader {
 	typedef typename G::T T;
+	static constexpr bool async = sizeof(T) == 4; // cp.async has no shorter copies
 	static constexpr int step = G::threads / G::width; // rows that the block loads at once
 	const T *x, *w;
 	const int *xat;
@@ -116,7 +118,7 @@ template <class G> struct ValueLoader {
 	}
 	// rows of a tile; where(row) is what to read, or null
 	template <int rows, class Where> __device__ __forceinline__ void fill(char *tile, const Where &where) const {
-		if constexpr (sizeof(T) == 4) {
+		if constexpr (async) {
 #pragma unroll
 			for (int i = 0; i < rows; i += step) {
 				const T *from = where(row + i);
@@ -255,13 +257,13 @@ VK_DEVICE void conv_gemm(const Plane &p, const typename G::T *x, const typename 
 	const int steps = (p.nr * p.ns * p.len + G::width - 1) / G::width;
 	for (int t = 0; t < gemm_stages - 1; t++) {
 		if (t < steps) loader.load(p, shared + t * G::stage);
-		cp_commit();
+		if (Loader<G>::async) cp_commit();
 	}
 	for (int t = 0, at = 0; t < steps; t++) { // at = t % gemm_stages
-		cp_wait<gemm_stages - 2>();
+		if (Loader<G>::async) cp_wait<gemm_stages - 2>();
 		__syncthreads(); // stage t is here, and all are done with stage t - 1
 		if (t + gemm_stages - 1 < steps) loader.load(p, shared + (at == 0 ? gemm_stages - 1 : at - 1) * G::stage);
-		cp_commit();
+		if (Loader<G>::async) cp_commit();
 		product.add(shared + at * G::stage);
 		at = at == gemm_stages - 1 ? 0 : at + 1;
 	}

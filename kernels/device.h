@@ -74,11 +74,10 @@ template <class T> VK_DEVICE T warp_sum(T v) {
 	return v;
 }
 
-// Of all threads of a block of whole warps; every thread gets the sum. scratch is shared, a value a warp; a second
-// call on the same scratch needs no barrier in between.
+// Of all threads of a block of whole warps; every thread gets the sum. scratch is shared, a value a warp, for this sum
+// alone.
 template <class T> VK_DEVICE T block_sum(T v, T *scratch) {
 	v = warp_sum(v);
-	__syncthreads();
 	if (threadIdx.x % 32 == 0) scratch[threadIdx.x / 32] = v;
 	__syncthreads();
 	T sum = scratch[0];

@@ -29,7 +29,11 @@ typedef struct {
 // fw and dw filters are packed by vk_conv_pack:
 //   forward   [groups][r][s][c/groups][k/groups rounded up to 16]
 //   backward  [groups][r][s][k/groups][c/groups rounded up to 16]
-// A depthwise convolution (groups == c == k) uses [r][s][c rounded up to 16] for both.
+// A depthwise convolution (groups == c == k) uses [r][s][c rounded up to 16] for both. A GPU takes operands bf16, or f32
+// rounded to tf32, as
+//   forward   [k][r*s*c/groups rounded up to 16 bytes]
+//   backward  [c][r*s*k/groups rounded up to 16 bytes]
+// and depthwise filters f32 as [r][s][c rounded up to 8] for both.
 typedef struct {
 	int c, k, r, s, stride, pad_top, pad_left, dilation, groups;
 } vk_conv_geom;
@@ -47,7 +51,8 @@ typedef struct {
 // partial[chunk] = sum over the images of one chunk; the chunk of image i is i/chunk. A chunk's first
 // image overwrites, the others add, so begin..end never straddles a chunk unless it starts one.
 // partial is [chunks][size of the forward packing]; vk_conv_wgrad_reduce sums the chunks in order and
-// writes dw as [k][r][s][c/groups].
+// writes dw as [k][r][s][c/groups]. On a GPU a chunk is a run of the batch's pixels, as many as its grid says, and partial
+// is [chunks][k][r][s][c/groups].
 typedef struct {
 	vk_conv_geom g;
 	vk_act x, dy;
@@ -68,7 +73,7 @@ typedef struct {
 // dbias[k] += scale * sum over n,p,q of dy, in a fixed order.
 typedef struct {
 	vk_act dy;
-	float *partial; // [n][c]
+	float *partial; // [n][c]; GPU: [rows][c], each the sum of a run of the batch's pixels
 } vk_bias_grad_args; // units: images; the sum over images is vk_sum_rows
 extern const vk_fn vk_conv_fwd[VK_ISAS], vk_conv_dgrad[VK_ISAS], vk_conv_wgrad[VK_ISAS];
 extern const vk_fn vk_conv_wgrad_reduce, vk_conv_pack;

@@ -53,9 +53,8 @@ STATS_KERNEL(norm_stats_bf16_scalar, bf16, 1)
 // The combining kernels: a block has COLUMNS channels, 32 bytes of a row, and LANES threads each that share the rows.
 enum { COLUMNS = 8, LANES = 64, COMBINE_BLOCK = COLUMNS * LANES };
 
-// The sum over the lanes of a channel, for all of them. buffer: [COMBINE_BLOCK].
+// The sum over the lanes of a channel, for all of them. buffer: [COMBINE_BLOCK], for this sum alone.
 VK_DEVICE double sum_lanes(double v, double *buffer) {
-	__syncthreads();
 	buffer[threadIdx.x] = v;
 	__syncthreads();
 	for (int half = LANES / 2; half > 0; half /= 2) {
@@ -82,19 +81,19 @@ VK_DEVICE void norm_running(const vk_norm_combine_args &a, int k, int lane, doub
 }
 
 extern "C" __global__ void __launch_bounds__(COMBINE_BLOCK) norm_combine(const __grid_constant__ vk_norm_combine_args a, int units) {
-	__shared__ double buffer[COMBINE_BLOCK];
+	__shared__ double buffer[2][COMBINE_BLOCK];
 	const int lane = threadIdx.x / COLUMNS, k = blockIdx.x * COLUMNS + threadIdx.x % COLUMNS;
 	const bool some = k < a.c;
 	const double count = (double)a.n * a.hw;
 	double mean = 0, squares = 0;
 	for (int i = lane; some && i < a.n; i += LANES) mean += a.partial[(int64_t)i * 2 * a.c + k];
-	mean = sum_lanes(mean, buffer) / a.n;
+	mean = sum_lanes(mean, buffer[0]) / a.n;
 	for (int i = lane; some && i < a.n; i += LANES) {
 		const float *p = a.partial + (int64_t)i * 2 * a.c + k;
 		const double off = p[0] - mean;
 		squares += p[a.c] + off * off * a.hw;
 	}
-	squares = sum_lanes(squares, buffer);
+	squares = sum_lanes(squares, buffer[1]);
 	if (!some) return;
 	if (a.running_mean) norm_running(a, k, lane, mean, squares / (count > 1 ? count - 1 : 1));
 	if (lane > 0) return;
@@ -120,7 +119,7 @@ extern "C" __global__ void norm_eval(const __grid_constant__ vk_norm_eval_args a
 
 // Row 0 of partial becomes the sums over all rows: norm_bwd_sets reads them.
 extern "C" __global__ void __launch_bounds__(COMBINE_BLOCK) norm_bwd_combine(const __grid_constant__ vk_norm_bwd_combine_args a, int units) {
-	__shared__ double buffer[COMBINE_BLOCK];
+	__shared__ double buffer[2][COMBINE_BLOCK];
 	const int lane = threadIdx.x / COLUMNS, k = blockIdx.x * COLUMNS + threadIdx.x % COLUMNS;
 	const bool some = k < a.c;
 	double dbeta = 0, dgamma = 0;
@@ -129,8 +128,8 @@ extern "C" __global__ void __launch_bounds__(COMBINE_BLOCK) norm_bwd_combine(con
 		dbeta += p[0];
 		dgamma += p[a.c];
 	}
-	dbeta = sum_lanes(dbeta, buffer);
-	dgamma = sum_lanes(dgamma, buffer);
+	dbeta = sum_lanes(dbeta, buffer[0]);
+	dgamma = sum_lanes(dgamma, buffer[1]);
 	if (!some) return;
 	for (int t = lane; t < a.sets; t += LANES) {
 		const int64_t at = (int64_t)t * a.c + k;

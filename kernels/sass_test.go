@@ -117,7 +117,7 @@ func TestSASS(t *testing.T) {
 		if allowed, ok := budget[name]; ok {
 			compare(t, name, measured[name], allowed)
 		} else {
-			t.Errorf("%s has no budget in %s: go test -tags cuda ./kernels -run SASS -update-sass writes it", name, budgetFile)
+			t.Errorf("%s has no budget in %s: make sass-budget writes it", name, budgetFile)
 		}
 	}
 	for name := range budget {

@@ -12,7 +12,7 @@ import (
 
 func openHost(t *testing.T) *cuda.Device {
 	t.Helper()
-	dev, err := cuda.Open(cuda.Options{Threads: 2})
+	dev, err := cuda.Open(cuda.Options{Device: "host", Threads: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -112,7 +112,7 @@ func edmipsNet(t *testing.T, name string, ref reference) edmipsRun {
 	}
 	s := Defaults(EdMIPS, name)
 	s.Batch = ref.Batch
-	dev := openDevice(t, cuda.Options{Threads: 2})
+	dev := openDevice(t, cuda.Options{Device: "host", Threads: 2})
 	n, err := NewSupernet(dev, g, space, quant.BOPs(space), s)
 	if err != nil {
 		t.Fatal(err)

@@ -97,21 +97,21 @@ func TestEqualBits(t *testing.T) {
 				}
 				return stateHash(t, dir)
 			}
-			want := train(cuda.Options{Threads: 1})
-			if got := train(cuda.Options{Threads: 1}); got != want {
+			want := train(cuda.Options{Device: "host", Threads: 1})
+			if got := train(cuda.Options{Device: "host", Threads: 1}); got != want {
 				t.Error("two equal runs differ")
 			}
-			if got := train(cuda.Options{Threads: 3}); got != want {
+			if got := train(cuda.Options{Device: "host", Threads: 3}); got != want {
 				t.Error("1 and 3 threads differ")
 			}
-			if got := train(cuda.Options{Threads: 2}, 3, 2, 4, 1); got != want {
+			if got := train(cuda.Options{Device: "host", Threads: 2}, 3, 2, 4, 1); got != want {
 				t.Error("an interrupted and resumed run differs from an undisturbed one")
 			}
 			if !kernels.AVX2.Supported() || !kernels.AVX512.Supported() {
 				t.Log("AVX2 and AVX-512 not compared: this CPU lacks one of them")
 				return
 			}
-			if train(cuda.Options{Threads: 2, ISA: "avx2"}) != want {
+			if train(cuda.Options{Device: "host", Threads: 2, ISA: "avx2"}) != want {
 				t.Error("AVX2 and AVX-512 differ")
 			}
 		})
@@ -121,7 +121,7 @@ func TestEqualBits(t *testing.T) {
 // A search on the digits finds a front: many children over the whole range of costs, whose cost does not rise
 // with eta, and whose accuracy at the expensive end is that of the fp32 net.
 func TestDigitsFront(t *testing.T) {
-	set, dev := digits(t), openDevice(t, cuda.Options{})
+	set, dev := digits(t), openDevice(t, cuda.Options{Device: "host"})
 	s, err := trainIn(t, t.TempDir(), dev, set, digitsConfig(set, dev, OneShot), false, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +158,7 @@ func TestDigitsFront(t *testing.T) {
 
 // Loss that is not finite stops the training, names step and layer, and leaves the good state on disk.
 func TestDivergenceKeepsTheGoodState(t *testing.T) {
-	set, dev, dir := digits(t), openDevice(t, cuda.Options{}), t.TempDir()
+	set, dev, dir := digits(t), openDevice(t, cuda.Options{Device: "host"}), t.TempDir()
 	c := short(digitsConfig(set, dev, OneShot))
 	if _, err := trainIn(t, dir, dev, set, c, false, 12); !errors.Is(err, ErrInterrupted) {
 		t.Fatal(err)
@@ -193,7 +193,7 @@ func TestDivergenceKeepsTheGoodState(t *testing.T) {
 
 // A state is refused where the data or the arithmetic differ.
 func TestStateOfAnotherRunIsRefused(t *testing.T) {
-	set, dev, dir := digits(t), openDevice(t, cuda.Options{}), t.TempDir()
+	set, dev, dir := digits(t), openDevice(t, cuda.Options{Device: "host"}), t.TempDir()
 	c := short(digitsConfig(set, dev, OneShot))
 	if _, err := trainIn(t, dir, dev, set, c, false, 3); !errors.Is(err, ErrInterrupted) {
 		t.Fatal(err)
@@ -211,7 +211,7 @@ func TestStateOfAnotherRunIsRefused(t *testing.T) {
 	if _, err := NewSearch(dev, run, &other, nil); err == nil || !strings.Contains(err.Error(), "images") {
 		t.Errorf("other data: %v", err)
 	}
-	portable := openDevice(t, cuda.Options{ISA: "portable"})
+	portable := openDevice(t, cuda.Options{Device: "host", ISA: "portable"})
 	s, err := NewSearch(portable, run, set, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -228,7 +228,7 @@ func TestStateOfAnotherRunIsRefused(t *testing.T) {
 
 // A training step allocates nothing on the Go heap; the kernels cannot.
 func TestStepAllocatesNothing(t *testing.T) {
-	set, dev := digits(t), openDevice(t, cuda.Options{Threads: 2})
+	set, dev := digits(t), openDevice(t, cuda.Options{Device: "host", Threads: 2})
 	run, err := CreateRun(t.TempDir(), digitsConfig(set, dev, OneShot))
 	if err != nil {
 		t.Fatal(err)

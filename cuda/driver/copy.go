@@ -44,10 +44,10 @@ func (c *Context) CopyIn(dst, src unsafe.Pointer, bytes int) error {
 			return err
 		}
 		n := copy(s.mem, from)
-		err = c.do("cuMemcpyHtoDAsync", func() C.CUresult {
+		err = s.start(c, "cuMemcpyHtoDAsync", func() C.CUresult {
 			return C.vimps_copy_in(c.ctx, c.compute.s, dst, unsafe.Pointer(&s.mem[0]), C.size_t(n))
 		})
-		if err = cmp.Or(err, s.record(c)); err != nil {
+		if err != nil {
 			return err
 		}
 		from, dst = from[n:], unsafe.Add(dst, n)
@@ -72,10 +72,10 @@ func (c *Context) CopyOut(dst, src unsafe.Pointer, bytes int) error {
 				return err
 			}
 			n := min(len(rest), len(s.mem))
-			err = c.do("cuMemcpyDtoHAsync", func() C.CUresult {
+			err = s.start(c, "cuMemcpyDtoHAsync", func() C.CUresult {
 				return C.vimps_copy_out(c.ctx, c.compute.s, unsafe.Pointer(&s.mem[0]), src, C.size_t(n))
 			})
-			if err = cmp.Or(err, s.record(c)); err != nil {
+			if err != nil {
 				return err
 			}
 			last, to, rest, src = s, rest[:n], rest[n:], unsafe.Add(src, n)
@@ -133,7 +133,11 @@ func (t *staging) take(c *Context, bytes int) (*slot, error) {
 	return s, c.FreePinned(old)
 }
 
-func (s *slot) record(c *Context) error {
+// start puts a copy to or from the slot on the compute stream.
+func (s *slot) start(c *Context, call string, f func() C.CUresult) error {
+	if err := c.do(call, f); err != nil {
+		return err
+	}
 	s.used = true
 	return c.do("cuEventRecord", func() C.CUresult { return C.vimps_record(c.ctx, event(&s.free), c.compute.s) })
 }

@@ -20,10 +20,10 @@
 namespace sim {
 namespace {
 
-// Launches that are repeated for one mutant: so many that come to where the instruction was, in so many tries, none
-// with more work than this, in instructions of a thread, and none with more device memory in use.
+// How often a launch is repeated for one mutant: until so many came to where the instruction was, in at most so many tries. Launches of
+// more work than this, in instructions of threads, or with more device memory in use are not repeated.
 constexpr int most_attempts = 6, most_tries = 24;
-constexpr uint64_t most_work = 20'000'000, most_bytes = 512 << 20;
+constexpr uint64_t most_work = 400'000'000, most_bytes = 512 << 20;
 
 struct Mutant {
   size_t at;  // instruction

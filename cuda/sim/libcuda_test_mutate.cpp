@@ -55,6 +55,7 @@ void needed_and_redundant() {
   IS(report.says("through_global\t0\tkernel\tnever run\n") && report.says("through_global\t14\tbar.sync 0\tmissed: never run\n"));
   CUdeviceptr p = g.alloc(512);
   OK(CU(cuMemsetD8_v2)(p, 0, 512));
+  OK(CU(cuCtxSynchronize)());
   void *params[] = {&p};
   for (int i = 0; i < 2; i++) OK(CU(cuLaunchKernel)(g.function("through_global"), 1, 1, 1, 64, 1, 1, 0, g.stream, params, nullptr));
   OK(CU(cuStreamSynchronize)(g.stream));

@@ -1,0 +1,256 @@
+package bench
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"vimps-gpu/cuda"
+	"vimps-gpu/nn"
+	"vimps-gpu/nn/data"
+	"vimps-gpu/nn/model"
+	"vimps-gpu/onesot"
+	"vimps-gpu/quant"
+)
+
+// GPUStep is the time of a whole training step, from made-up images in the host's memory on.
+type GPUStep struct {
+	Net             string  `json:"net"` // supernet or fp32
+	Model           string  `json:"model"`
+	Precision       string  `json:"precision"`
+	Batch           int     `json:"batch"`
+	Min             float64 `json:"min_seconds"`
+	Median          float64 `json:"median_seconds"`
+	ImagesPerSecond float64 `json:"images_per_second"` // at the median
+	Floor           float64 `json:"floor_seconds"`     // of convolutions and units, see stepWork
+	FloorBy         string  `json:"floor_by"`
+	OfFloor         float64 `json:"of_floor"`
+}
+
+// Repeat is a short training, done twice on the GPU and once on the host.
+type Repeat struct {
+	Model     string    `json:"model"`
+	Precision string    `json:"precision"`
+	Steps     int       `json:"steps"`
+	Hashes    []string  `json:"sha256"` // of the parameters after each run on the GPU
+	Equal     bool      `json:"equal_bits"`
+	GPU       []float64 `json:"gpu_losses"`
+	Host      []float64 `json:"host_losses"`
+	First     float64   `json:"first_loss_relative_difference"`
+	Allowed   float64   `json:"allowed"` // of First: the operands' rounding, through a net
+}
+
+// firstLossAllowed is how far the first step's loss may be from the host's, relatively. It is the loss before any update, so
+// that only the precision of the convolutions and of the steps that were calibrated with them tells.
+func firstLossAllowed(precision string) float64 {
+	if precision == "bf16" {
+		return 0.05
+	}
+	return 0.01
+}
+
+// training is a net that can be trained a step at a time without waiting for it.
+type training struct {
+	step func(i int) // puts step i on the queue
+	wait func() []onesot.Terms
+	hash func() string
+	free func()
+}
+
+// waitEvery is the steps between waits: fewer than the history of losses has room for.
+const waitEvery = 8
+
+func (t *training) run(from, steps int) (terms []onesot.Terms) {
+	for i := range steps {
+		t.step(from + i)
+		if (i+1)%waitEvery == 0 || i+1 == steps {
+			terms = append(terms, t.wait()...)
+		}
+	}
+	return terms
+}
+
+func (g *gpuRun) stepOptions(batch int) StepOptions {
+	name, h, c := "resnet20", 32, 3
+	if g.o.Quick {
+		name, h, c, batch = "digitsnet", 8, 1, 8
+	}
+	o := StepOptions{Model: name, H: h, W: h, C: c, Classes: 10, Policy: quant.DefaultPolicy(), Settings: onesot.Defaults(onesot.OneShot, name)}
+	o.Settings.Batch = batch
+	return o
+}
+
+// train builds the supernet, or the fp32 net it starts from, on a device.
+func train(dev *cuda.Device, o StepOptions, net string) (*training, *nn.Graph, error) {
+	m, err := model.Find(o.Model)
+	if err != nil {
+		return nil, nil, err
+	}
+	graph, err := m.Graph(o.H, o.W, o.C, o.Classes)
+	if err != nil {
+		return nil, nil, err
+	}
+	set := synthetic(o)
+	positions := every(set.Train)
+	fp32 := nn.NewParams(dev, graph, nn.Config{})
+	fp32.Init(o.Settings.Seed)
+	if net == "fp32" {
+		t := onesot.NewPretrainer(fp32, o.Settings, set, m.Augment)
+		return &training{
+			step: func(i int) { t.Enqueue(firstStep+i, allSteps, set.Train, positions) },
+			wait: t.Report, hash: func() string { return hashOf(fp32) },
+			free: func() { t.Free(); fp32.Free() },
+		}, graph, nil
+	}
+	n, err := newSupernet(dev, graph, o, fp32, set)
+	if err != nil {
+		return nil, nil, err
+	}
+	n.PrepareTraining(set, m.Augment)
+	fp32.Free()
+	return &training{
+		step: func(i int) { n.Enqueue(firstStep+i, allSteps, set.Train, positions) },
+		wait: n.Report, hash: func() string { return hashOf(n.Params) },
+		free: func() { n.FinishTraining(); n.Params.Free() },
+	}, graph, nil
+}
+
+func newSupernet(dev *cuda.Device, graph *nn.Graph, o StepOptions, fp32 *nn.Params, set *data.Set) (*onesot.Supernet, error) {
+	space, err := quant.NewSpace(graph.Layers(), o.Policy)
+	if err != nil {
+		return nil, err
+	}
+	n, err := onesot.NewSupernet(dev, graph, space, quant.BOPs(space), o.Settings)
+	if err != nil {
+		return nil, err
+	}
+	n.Params.Start(fp32, set, set.Train)
+	return n, nil
+}
+
+// hashOf is the SHA-256 of a net's parameters and running statistics.
+func hashOf(p *nn.Params) string {
+	h := sha256.New()
+	tensors := []*cuda.Tensor{p.Stats}
+	for _, f := range p.Groups {
+		tensors = append(tensors, f.Value)
+	}
+	for _, t := range tensors {
+		if t == nil || t.Len() == 0 {
+			continue
+		}
+		bytes := make([]byte, 0, 4*t.Len())
+		for _, v := range t.Get(nil) {
+			bytes = binary.LittleEndian.AppendUint32(bytes, math.Float32bits(v))
+		}
+		h.Write(bytes)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// steps times supernet and fp32 training steps.
+func (g *gpuRun) steps() error {
+	batches := []int{128, 256}
+	if g.o.Quick {
+		batches = batches[:1]
+	}
+	for _, batch := range batches {
+		for _, net := range []string{"supernet", "fp32"} {
+			if err := g.timeSteps(g.stepOptions(batch), net); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (g *gpuRun) timeSteps(o StepOptions, net string) error {
+	t, graph, err := train(g.dev, o, net)
+	if err != nil {
+		return err
+	}
+	defer t.free()
+	windows, steps := 9, 2*waitEvery
+	if g.o.Quick {
+		windows, steps = 1, 2
+	}
+	at := 0
+	if !g.o.Quick {
+		t.run(at, waitEvery) // warm-up
+		at += waitEvery
+	}
+	var seconds []float64
+	for range windows {
+		start := time.Now()
+		t.run(at, steps)
+		at += steps
+		seconds = append(seconds, time.Since(start).Seconds()/float64(steps))
+	}
+	slices.Sort(seconds)
+	s := GPUStep{Net: net, Model: o.Model, Precision: g.dev.Precision(), Batch: o.Settings.Batch, Min: seconds[0], Median: median(seconds)}
+	s.ImagesPerSecond = float64(s.Batch) / s.Median
+	flop, bytes := stepWork(graph, s.Batch, g.dev.Storage().Size())
+	s.Floor, s.FloorBy = g.rates.floor(bytes, flop, true)
+	s.OfFloor = s.Floor / s.Median
+	g.r.Steps = append(g.r.Steps, s)
+	return nil
+}
+
+// stepWork is the operations of a step's convolutions and the least bytes of activations that a step moves: each
+// convolution reads its input forward and in wgrad and writes its gradient; it writes its output, which the unit after it reads
+// forward and in both backward passes, writing its gradient, which dgrad and wgrad read; and the unit before it writes the mixed
+// input and reads its gradient twice.
+func stepWork(graph *nn.Graph, batch, size int) (flop, bytes float64) {
+	for _, i := range graph.Convs() {
+		n := graph.Nodes[i]
+		x := graph.Nodes[n.In[0]]
+		bytes += float64(batch) * float64(size) * float64(6*x.H*x.W*x.C+7*n.H*n.W*n.C)
+	}
+	return 1e9 * convGFLOP(graph, batch), bytes
+}
+
+// repeat trains twice from the same seed on the GPU, and once on the host.
+func (g *gpuRun) repeat() error {
+	o := g.stepOptions(128)
+	r := Repeat{Model: o.Model, Precision: g.dev.Precision(), Steps: 6, Allowed: firstLossAllowed(g.dev.Precision())}
+	if g.o.Quick {
+		r.Steps = 2
+	}
+	for range 2 {
+		losses, hash, err := shortTraining(g.dev, o, r.Steps)
+		if err != nil {
+			return err
+		}
+		r.GPU, r.Hashes = losses, append(r.Hashes, hash)
+	}
+	r.Equal = r.Hashes[0] == r.Hashes[1]
+	host, err := cuda.Open(cuda.Options{Device: "host"})
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	if r.Host, _, err = shortTraining(host, o, r.Steps); err != nil {
+		return fmt.Errorf("on the host: %w", err)
+	}
+	r.First = math.Abs(r.GPU[0]-r.Host[0]) / math.Abs(r.Host[0])
+	g.r.Repeats = append(g.r.Repeats, r)
+	return nil
+}
+
+func shortTraining(dev *cuda.Device, o StepOptions, steps int) (losses []float64, hash string, err error) {
+	t, _, err := train(dev, o, "supernet")
+	if err != nil {
+		return nil, "", err
+	}
+	defer t.free()
+	for i := range steps {
+		for _, terms := range t.run(i, 1) {
+			losses = append(losses, terms.Total())
+		}
+	}
+	return losses, t.hash(), nil
+}

@@ -1,0 +1,94 @@
+//go:build cuda
+
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"vimps-gpu/bench"
+)
+
+// TestSimGPUBench: bench/gpu.sh from end to end on the simulated GPU, with tiny shapes.
+func TestSimGPUBench(t *testing.T) {
+	bundle, out := t.TempDir(), t.TempDir()
+	if err := os.Symlink(simulated(t), filepath.Join(bundle, "vimps-gpu")); err != nil {
+		t.Fatal(err)
+	}
+	tests := exec.Command("go", "test", "-c", "-tags", "cuda", "-o", bundle+"/", "vimps-gpu/cuda", "vimps-gpu/nn", "vimps-gpu/onesot")
+	if text, err := tests.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	script := exec.Command("../bench/gpu.sh", "--quick", "--work", filepath.Join(out, "work"), "--out", out)
+	script.Env = append(os.Environ(), "VIMPS_BUNDLE="+bundle, "VIMPS_BUDGET=1000", "PYTHON=no-such-python", "VIMPS_SIM_LOG=/dev/null")
+	text, err := script.CombinedOutput()
+	if err != nil {
+		t.Errorf("gpu.sh: %v\n%s", err, text)
+	}
+	for _, want := range []string{"SIMULATED", "**** NOT MEASURED: torch: there is no no-such-python", "parity with the host: every op"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("gpu.sh does not say %q:\n%s", want, text)
+		}
+	}
+	checkSimulatedResult(t, filepath.Join(out, "simulated-gpu-sm_80-quick"))
+}
+
+func checkSimulatedResult(t *testing.T, base string) {
+	t.Helper()
+	data, err := os.ReadFile(base + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.HasPrefix(bytes.TrimLeft(data, "{ \n"), []byte(`"simulated": true,`)) {
+		t.Errorf("the result does not begin by saying that it is simulated: %.60s", data)
+	}
+	var r bench.GPUResult
+	if err := json.Unmarshal(data, &r); err != nil {
+		t.Fatal(err)
+	}
+	g := r.Measured
+	if g == nil {
+		t.Fatal("nothing was measured")
+	}
+	if !g.Simulated || len(g.Errors)+len(g.LeftOut) > 0 || g.Card.SMs == 0 || g.Card.ClockMHz == 0 {
+		t.Errorf("measured: simulated %t, card %+v, errors %v, left out %v", g.Simulated, g.Card, g.Errors, g.LeftOut)
+	}
+	// Two precisions of: 2 copies; 3 of a unit, 3 of a residual one, 2 of a mix; 3 layers in 3 passes but for one dgrad; 2 steps.
+	if len(g.Copies) != 4 || len(g.Fused) != 16 || len(g.Conv) != 16 || len(g.Steps) != 4 || len(g.Repeats) != 2 {
+		t.Errorf("%d copies, %d fused, %d convolutions, %d steps, %d repeats", len(g.Copies), len(g.Fused), len(g.Conv), len(g.Steps), len(g.Repeats))
+	}
+	for _, c := range g.Conv {
+		if !(c.Seconds > 0 && c.Floor > 0 && c.TFLOPS > 0 && c.FloorBy != "") {
+			t.Errorf("convolution %+v", c)
+		}
+	}
+	for _, p := range g.Repeats {
+		if !p.Equal || len(p.GPU) != p.Steps || !(p.First <= p.Allowed) {
+			t.Errorf("repeat %+v", p)
+		}
+	}
+	for _, v := range r.Verdicts {
+		if strings.Contains(v.Name, "bandwidth") || strings.Contains(v.Name, "cuDNN") || strings.Contains(v.Name, "PyTorch") {
+			if v.Met != nil || !strings.Contains(v.Why, "simulated") {
+				t.Errorf("a simulated GPU was judged by its speed: %v", v)
+			}
+		}
+	}
+	parts := map[string]string{}
+	for _, p := range r.Parts {
+		parts[p.Name] = p.Status
+	}
+	for name, want := range map[string]string{"parity cuda": "ok", "parity nn": "ok", "parity onesot": "ok", "measure": "ok", "torch": "left out", "search cifar10": "left out"} {
+		if parts[name] != want {
+			t.Errorf("part %s: %q, want %q", name, parts[name], want)
+		}
+	}
+	if text, err := os.ReadFile(base + ".md"); err != nil || !bytes.Contains(text, []byte("**SIMULATED: no GPU ran.")) {
+		t.Errorf("the tables do not say that nothing ran on a GPU: %v", err)
+	}
+}

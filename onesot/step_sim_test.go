@@ -1,0 +1,153 @@
+//go:build cuda
+
+package onesot
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"vimps-gpu/cuda"
+	"vimps-gpu/nn"
+	"vimps-gpu/nn/data"
+)
+
+// simGPU is the GPU, or the simulated one of make sim.
+func simGPU(t *testing.T, o cuda.Options) *cuda.Device {
+	t.Helper()
+	o.Device = "gpu:0"
+	dev, err := cuda.Open(o)
+	if err != nil {
+		t.Skip("needs a GPU, or the simulated one of make test-sim: ", err)
+	}
+	t.Cleanup(dev.Close)
+	return dev
+}
+
+// simRun is a supernet on a device, before its first step.
+type simRun struct {
+	net *Supernet
+	set *data.Set
+}
+
+func newSimRun(t *testing.T, dev *cuda.Device, set *data.Set, c simCase) *simRun {
+	t.Helper()
+	config := short(digitsConfig(set, dev, c.method))
+	config.Settings.Batch, config.Settings.Norm, config.WeightBits, config.InputBits = 32, c.norm, c.bits, c.bits
+	run, err := CreateRun(t.TempDir(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { run.Close() })
+	s, err := NewSearch(dev, run, set, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.fp32Params().Init(1)
+	s.Net.Params.Start(s.fp32Params(), set, s.train)
+	s.Net.PrepareTraining(set, nn.Augment{Pad: 1, Flip: true})
+	return &simRun{net: s.Net, set: set}
+}
+
+// startAs gives the run another's values: its steps were searched among activations of another device.
+func (r *simRun) startAs(other *simRun) {
+	to := r.net.State()
+	for i, from := range other.net.State() {
+		to[i].T.Set(from.T.Get(nil))
+	}
+}
+
+func (r *simRun) filters() (list [][]float32) {
+	for _, l := range r.net.Params.Layers {
+		list = append(list, l.W.Get(nil))
+	}
+	return list
+}
+
+// perturb moves every filter by a share of itself of at most eps, as rounding the operands of a convolution would.
+func (r *simRun) perturb(eps float64, seed uint64) {
+	random := rand.New(rand.NewPCG(seed, 0))
+	for _, l := range r.net.Params.Layers {
+		w := l.W.Get(nil)
+		for i := range w {
+			w[i] *= float32(1 + eps*(2*random.Float64()-1))
+		}
+		l.W.Set(w)
+	}
+}
+
+// step trains on the first images and gives the terms and how each layer's filters moved.
+func (r *simRun) step() (terms Terms, moved [][]float32) {
+	before := r.filters()
+	positions := make([]int, 32)
+	for i := range positions {
+		positions[i] = i
+	}
+	terms = r.net.Step(0, 20, r.set.Train, positions)
+	moved = r.filters()
+	for layer := range moved {
+		for i := range moved[layer] {
+			moved[layer][i] -= before[layer][i]
+		}
+	}
+	return terms, moved
+}
+
+// apart is, over all layers, how far b is from a, as a share of a's length.
+func apart(a, b [][]float32) float64 {
+	var distance, length float64
+	for layer := range a {
+		for i, v := range a[layer] {
+			d := float64(v - b[layer][i])
+			distance, length = distance+d*d, length+float64(v)*float64(v)
+		}
+	}
+	return math.Sqrt(distance / length)
+}
+
+type simCase struct {
+	precision string
+	method    Method
+	norm      nn.NormKind
+	bits      []int
+}
+
+// TestSimStepFollowsHost: a training step of every method and norm on the GPU follows the host's. What no convolution
+// stands before, the cost that is expected of the first step and its prior, has the same bits. The loss and the way
+// the filters go may be off by twice what the host's are, at most of 4 tries, when its own filters are moved by the
+// unit roundoff of the operands, 2^-11 for tf32 and 2^-8 for bf16: a relu or a code that flips makes far more of a
+// rounding than the arithmetic does, most with few bits. Twice, since both operands are rounded.
+func TestSimStepFollowsHost(t *testing.T) {
+	set := digits(t)
+	few, many := []int{2, 4, 8}, []int{7, 8}
+	for _, c := range []simCase{
+		{"tf32", OneShot, nn.NormPair, many}, {"bf16", OneShot, nn.NormPair, many}, {"tf32", OneShot, nn.NormPair, few}, {"tf32", OneShot, nn.NormEta, many},
+		{"tf32", VIMPS, nn.NormGate, many}, {"tf32", DNAS, nn.NormPlain, many}, {"tf32", EdMIPS, nn.NormPlain, many},
+	} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			eps := map[string]float64{"tf32": 0x1p-11, "bf16": 0x1p-8}[c.precision]
+			gpu := newSimRun(t, simGPU(t, cuda.Options{Precision: c.precision}), set, c)
+			newHost := func() *simRun { return newSimRun(t, openDevice(t, cuda.Options{Device: "host"}), set, c) }
+			host := newHost()
+			gpu.startAs(host)
+			want, way := host.step()
+			got, moved := gpu.step()
+			if got.Expected != want.Expected || got.Prior != want.Prior || got.Entropy != want.Entropy {
+				t.Errorf("expected cost, prior and entropy %g, %g, %g; the host has %g, %g, %g", got.Expected, got.Prior, got.Entropy, want.Expected, want.Prior, want.Entropy)
+			}
+			var lossSpread, waySpread float64
+			for seed := range uint64(4) {
+				other := newHost()
+				other.perturb(eps, seed)
+				terms, otherWay := other.step()
+				lossSpread, waySpread = max(lossSpread, math.Abs(terms.Task-want.Task)), max(waySpread, apart(way, otherWay))
+			}
+			loss, off := math.Abs(got.Task-want.Task), apart(way, moved)
+			t.Logf("loss off by %.2g (spread %.2g), filters by %.2g of their way (%.2g)", loss, lossSpread, off, waySpread)
+			if loss > 2*lossSpread || off > 2*waySpread || off > 0.9 {
+				t.Error("that is too far")
+			}
+		})
+	}
+}

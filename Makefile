@@ -77,21 +77,23 @@ SIM       := $(call sim_objects,$(filter-out $(wildcard cuda/sim/*_test*.cpp),$(
 sim: $(SIM_LIBCUDA)
 build/sim/%.o: cuda/sim/%.cpp $(wildcard cuda/sim/*.h) Makefile
 	@mkdir -p build/sim
-	g++ $(SIM_FLAGS) -c -o $@ $<
+	@echo g++ $<
+	@g++ $(SIM_FLAGS) -c -o $@ $<
 $(SIM_LIBCUDA): $(SIM)
-	g++ -shared -Wl,-soname,libcuda.so.1 -Wl,-Bsymbolic -o $@ $^ -pthread
+	@g++ -shared -Wl,-soname,libcuda.so.1 -Wl,-Bsymbolic -o $@ $^ -pthread
 
 # The simulator's own tests: of the interpreter, by planted faults, and of the driver.
 build/sim/sim_test: $(call sim_objects,$(wildcard cuda/sim/sim_test*.cpp)) $(SIM)
-	g++ -o $@ $^ -pthread
+	@g++ -o $@ $^ -pthread
 build/sim/libcuda_test: $(call sim_objects,$(wildcard cuda/sim/libcuda_test*.cpp))
-	g++ -o $@ $^ -pthread -ldl
+	@g++ -o $@ $^ -pthread -ldl
 build/sim/%.ptx: cuda/sim/testdata/%.cu
-	$(NVCC) -std=c++17 -fmad=false -ptx -arch=compute_80 -o $@ $<
+	@$(NVCC) -std=c++17 -fmad=false -ptx -arch=compute_80 -o $@ $<
+quietly    = @$(1) >build/sim/log || { grep -v '^ok ' build/sim/log; exit 1; }; echo "$(firstword $(1)): $$(tail -1 build/sim/log)"
 SIM_PTX   := $(addprefix build/sim/,faults.ptx arithmetic.ptx tensor.ptx)
 sim-tests: build/sim/sim_test build/sim/libcuda_test $(SIM_PTX) build/sim/driver.ptx $(SIM_LIBCUDA)
-	build/sim/sim_test $(SIM_PTX) kernels/fatbin/*.fatbin
-	build/sim/libcuda_test $(SIM_LIBCUDA) build/sim/driver.ptx
+	$(call quietly,build/sim/sim_test $(SIM_PTX) kernels/fatbin/*.fatbin)
+	$(call quietly,build/sim/libcuda_test $(SIM_LIBCUDA) build/sim/driver.ptx)
 
 # Training steps of ResNet-20, by op.
 bench: build
@@ -108,8 +110,8 @@ bench-torch: build
 # What bench/gpu.sh needs on a machine with a GPU, which may have neither Go nor a network: copy the tree with build/gpu there.
 gpu-bundle: kernels
 	@rm -rf build/gpu && mkdir -p build/gpu
-	$(CUDA_ENV) go build -tags cuda -trimpath -ldflags='-s -w' -o build/gpu/ ./cli/vimps-gpu
-	$(CUDA_ENV) go test -c -tags cuda -trimpath -ldflags='-s -w' -o build/gpu/ ./cuda ./nn ./onesot
+	$(CUDA_ENV) go build -tags cuda -ldflags='-s -w' -o build/gpu/ ./cli/vimps-gpu
+	$(CUDA_ENV) go test -c -tags cuda -ldflags='-s -w' -o build/gpu/ ./cuda ./nn ./onesot
 	@gzip build/gpu/vimps-gpu build/gpu/*.test
 	@git describe --always --dirty >build/gpu/commit 2>/dev/null || echo unknown >build/gpu/commit
 	@du -sh build/gpu

@@ -3,6 +3,7 @@ package bench
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"vimps-gpu/cuda"
@@ -130,6 +131,7 @@ func (g *gpuRun) keepClock(c *clock) *clock {
 // some is n values in [-1,1), the same at every call.
 func (g *gpuRun) some(n int) []float32 {
 	state := uint32(len(g.values))*2654435761 + 1
+	g.values = slices.Grow(g.values, max(0, n-len(g.values)))
 	for len(g.values) < n {
 		state ^= state << 13
 		state ^= state >> 17

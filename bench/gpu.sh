@@ -55,7 +55,9 @@ part() {
 	fi
 	say "$name (at most $limit s)"
 	timeout --signal=INT --kill-after=10 "$limit" "$@" >"$log" 2>&1 || rc=$?
-	[ $rc = 0 ] || why=$(grep -v '^[[:space:]]*$' "$log" | tail -n 1)
+	if [ $rc != 0 ]; then # what went wrong first, else what was said last
+		why=$(grep -m 1 -E '^ *(panic:|--- FAIL|vimps-gpu:|[A-Za-z]*Error:|========= [A-Z][a-z]+ .*(error|hazard|write|read))' "$log" || grep -v '^[[:space:]]*$' "$log" | tr '\r' '\n' | tail -n 1)
+	fi
 	[ $rc = 0 ] || say "**** $name: exit code $rc: $why"
 	record "$name" $rc $((SECONDS - from)) "$limit" "$why"
 	return $rc
@@ -128,10 +130,10 @@ parity() { # PACKAGE SECONDS TESTS
 		shown=1
 		say "**** parity was not shown: $passed tests passed, $skipped were skipped: $(grep -A 3 -- '--- SKIP: ' "$log" | head -n 8 | tr '\n' ' ')"
 	fi
-	sed -i "s/^parity $1\t0\t\([^\t]*\t[^\t]*\)\t.*/parity $1\t$shown\t\1\t$passed tests on the GPU passed, $skipped skipped${quick:+; --quick leaves most out}/" "$work/parts.tsv"
+	sed -i "s/^parity $1\t0\t\([^\t]*\t[^\t]*\)\t.*/parity $1\t$shown\t\1\t$passed tests on the ${simulated:+simulated }GPU passed, $skipped skipped${quick:+; --quick leaves most out}/" "$work/parts.tsv"
 }
 if [ -z "$quick" ]; then
-	parity cuda 120 .
+	parity cuda 120 '^Test(Sim|Small)|OnGPU$'
 	parity nn 20 Sim
 	parity onesot 40 Sim
 else
@@ -141,9 +143,9 @@ else
 fi
 
 # Our side of every measurement.
-limit=150
+limit=180
 [ -z "$quick" ] || limit=300
-part measure $limit "$program" bench gpu --out "$work/measured.json" --layers "$work/layers.json" --commit "$commit" --budget $((limit * 4 / 5)) $quick
+part measure $limit "$program" bench gpu --out "$work/measured.json" --layers "$work/layers.json" --commit "$commit" --budget $((limit - 20)) $quick
 
 # The other side.
 if ! command -v "$python" >/dev/null; then
@@ -155,7 +157,7 @@ elif ! "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'
 elif [ ! -f "$work/layers.json" ]; then
 	left_out torch 'bench gpu left no list of layers: no ratio to cuDNN and PyTorch is known'
 else
-	part torch 150 "$python" bench/gpu_torch.py --layers "$work/layers.json" --out "$work/torch.json" --seconds 140
+	part torch 200 "$python" bench/gpu_torch.py --layers "$work/layers.json" --out "$work/torch.json" --seconds 130
 fi
 
 # compute-sanitizer on tests of the fused kernels, and on steps, convolutions and mixes of tiny shapes.

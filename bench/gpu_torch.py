@@ -4,8 +4,8 @@ step of bench/torch_step.py in PyTorch, eager and compiled.
 
 Everything is channels_last; bf16 is what ratios are of, tf32 comes last, if there is time. cudnn.benchmark picks the fastest algorithm,
 deterministic or not. What is timed is a CUDA graph of ten repetitions, as on our side, and if a capture fails plain launches. The
-supernet step runs under autocast to bf16, with its images ready on the GPU, does not wait for the GPU, and is tried with and without
-being captured as a whole.
+supernet step runs under autocast to bf16, in which it also quantizes (ours does that in f32), with its images ready on the GPU, does
+not wait for the GPU, and is tried with and without being captured as a whole.
 
 The output is written anew after each result, so that a time limit costs only what was not reached.
 """
@@ -17,8 +17,10 @@ import statistics
 import sys
 import time
 
-import torch
-import torch.nn.functional as F
+sys.dont_write_bytecode = True  # of torch_step, which lies among the sources
+
+import torch  # noqa: E402
+import torch.nn.functional as F  # noqa: E402
 
 
 def parse_args():
@@ -96,8 +98,9 @@ def best(f, inner=10, seconds=0.06, rounds=2):
     if GPU:
         try:
             run, per = captured(f, inner), inner
-        except RuntimeError:
+        except RuntimeError as e:
             torch.cuda.synchronize()
+            failed("capture, so plain launches are timed", e)
     once = min(window(run, 1), window(run, 1))
     n = max(1, min(10000, math.ceil(seconds / once))) if GPU else 1
     return min(window(run, n) / n for _ in range(rounds)) / per
@@ -135,7 +138,7 @@ def convolutions(layers, precision):
             with torch.no_grad():
                 for name, f in conv_passes(layer, dtype).items():
                     OUT["conv"].append(dict(layer, **{"pass": name, "precision": precision, "seconds": best(f)}))
-        except (RuntimeError, torch.OutOfMemoryError) as e:
+        except RuntimeError as e:  # such as out of memory
             failed(f"cuDNN {precision} {layer}", e)
     save()
 

@@ -80,8 +80,13 @@ func (r *GPUResult) judge() {
 		r.judgePart("parity "+t[0], fmt.Sprintf("%s: %s (tests of ./%s)", parityTests, t[1], t[0]))
 	}
 	r.judgeRepeats()
-	r.judgePart("memcheck", "compute-sanitizer memcheck")
-	r.judgePart("racecheck", "compute-sanitizer racecheck")
+	for _, tool := range []string{"memcheck", "racecheck"} {
+		if name := "compute-sanitizer " + tool; r.Simulated {
+			r.silent(name, 0, "simulated, it needs a GPU")
+		} else {
+			r.judgePart(tool, name)
+		}
+	}
 	r.judgeSearches()
 	r.judgeFused()
 	r.judgeConv()

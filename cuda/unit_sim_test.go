@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"testing"
 )
 
@@ -14,7 +15,10 @@ func onBoth(t *testing.T, precision string) (host, gpu *Device) {
 	t.Helper()
 	gpu, err := Open(Options{Device: "gpu:0", Precision: precision})
 	if err != nil {
-		t.Skip("needs a GPU, or the simulated one of make sim: ", err)
+		if os.Getenv("VIMPS_LIBCUDA") != "" {
+			t.Fatal(err) // there is the simulated one
+		}
+		t.Skip("needs a GPU, or the simulated one of make test-sim: ", err)
 	}
 	t.Cleanup(gpu.Close)
 	host = open(t, Options{Device: "host"})

@@ -1,6 +1,6 @@
 // Package kernels holds the hand-written kernels and nothing else: for each family of ops a C file
-// (the CPU) and, beside it, the Go function that binds its arguments into a [Call]. kernels.h is the
-// contract; read it first. Packages above see only Go types.
+// (the CPU), a CUDA file (GPUs) and, beside them, the Go function that binds the arguments of both into a
+// [Call]. kernels.h is the contract; read it first. Packages above see only Go types.
 package kernels
 
 // #cgo CFLAGS: -O3 -std=c11 -D_DEFAULT_SOURCE -Wall -Wextra -Werror

@@ -1,9 +1,6 @@
 package nn
 
 import (
-	"sync"
-	"sync/atomic"
-
 	"vimps-gpu/cuda"
 	"vimps-gpu/nn/data"
 )
@@ -40,30 +37,38 @@ func (p *Params) Start(fp32 *Params, set *data.Set, train data.Split) {
 }
 
 // fitSteps searches every step, the layers shared out over the device's workers; values are the fp32
-// activations by node.
+// activations by node. Only this goroutine touches the device.
 func (p *Params) fitSteps(values []*cuda.Tensor) {
-	convs := p.Graph.Convs()
-	var next atomic.Int32
-	var device sync.Mutex // only one worker at a time may use it
-	var done sync.WaitGroup
-	for range p.Dev.Threads() {
-		done.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(convs); i = int(next.Add(1)) - 1 {
-				l := &p.Layers[i]
-				device.Lock()
-				x, w := values[p.Graph.Nodes[convs[i]].In[0]].Values(), l.W.Values()
-				device.Unlock()
-				inputs, weights := l.searchSteps(x, w)
-				x.Free()
-				w.Free()
-				device.Lock()
-				l.XStep.Set(inputs)
-				l.WStep.Set(weights)
-				device.Unlock()
-			}
-		})
+	type task struct {
+		layer *LayerParams
+		x, w  cuda.Values
 	}
-	done.Wait()
+	type steps struct {
+		layer           *LayerParams
+		inputs, weights []float32
+	}
+	convs := p.Graph.Convs()
+	tasks, found := make(chan task), make(chan steps, len(convs))
+	for range p.Dev.Threads() {
+		go func() {
+			for t := range tasks {
+				inputs, weights := t.layer.searchSteps(t.x, t.w)
+				t.x.Free()
+				t.w.Free()
+				found <- steps{t.layer, inputs, weights}
+			}
+		}()
+	}
+	defer close(tasks)
+	for i, node := range convs {
+		l := &p.Layers[i]
+		tasks <- task{l, values[p.Graph.Nodes[node].In[0]].Values(), l.W.Values()}
+	}
+	for range convs {
+		s := <-found
+		s.layer.XStep.Set(s.inputs)
+		s.layer.WStep.Set(s.weights)
+	}
 }
 
 // searchSteps is the steps of the inputs [B] and of the filters [B,K] or [B].

@@ -72,6 +72,7 @@ type Search struct {
 	step       int   // done in this phase
 	sum        Terms // of the epoch under way
 	fp32       *nn.Params
+	arithmetic string // that trained the state on disk; "" where there is none
 }
 
 // NewSearch builds what a run needs from its configuration and data. custom, where not nil, makes the cost table that
@@ -152,7 +153,7 @@ func Splits(c Config, set *data.Set) (train, val data.Split) {
 // Train runs what is left of the training, from the state on disk where resume is set.
 func (s *Search) Train(ctx context.Context, resume bool, o Options) error {
 	if resume {
-		if err := s.load(); err != nil {
+		if err := s.resume(); err != nil {
 			return err
 		}
 		if err := s.run.truncateMetrics(s.phase, s.step); err != nil {

@@ -46,6 +46,16 @@ func (s *Search) tensors() []nn.NamedTensor {
 	return s.Net.State()
 }
 
+// resume is load for going on with the training: half of it in another arithmetic would be no run that anyone could
+// repeat. An evaluation may be done anywhere.
+func (s *Search) resume() error {
+	err := s.load()
+	if err == nil && s.arithmetic != "" && s.arithmetic != s.dev.Arithmetic() {
+		err = fmt.Errorf("run directory %s: its arithmetic is %q, that of this device (--device, --precision, --isa) is %q", s.run.Dir, s.arithmetic, s.dev.Arithmetic())
+	}
+	return err
+}
+
 // load restores the state on disk; a run that has none yet starts from the beginning.
 func (s *Search) load() error {
 	f, err := weights.ReadFile(s.run.path(stateFile))
@@ -59,9 +69,7 @@ func (s *Search) load() error {
 	if err != nil || step < 0 {
 		return fmt.Errorf("%s: its step is %q", f.Path, f.Metadata["step"])
 	}
-	if a := f.Metadata["arithmetic"]; a != s.dev.Arithmetic() {
-		return fmt.Errorf("%s: its arithmetic is %q, that of this device (--device, --precision, --isa) is %q", f.Path, a, s.dev.Arithmetic())
-	}
+	s.arithmetic = f.Metadata["arithmetic"]
 	var sum Terms
 	if err := json.Unmarshal([]byte(f.Metadata["epoch_sum"]), &sum); err != nil {
 		return fmt.Errorf("%s: its epoch sums: %w", f.Path, err)

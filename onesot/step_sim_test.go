@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"vimps-gpu/cuda"
@@ -19,6 +22,9 @@ func simGPU(t *testing.T, o cuda.Options) *cuda.Device {
 	o.Device = "gpu:0"
 	dev, err := cuda.Open(o)
 	if err != nil {
+		if os.Getenv("VIMPS_LIBCUDA") != "" {
+			t.Fatal(err) // there is the simulated one
+		}
 		t.Skip("needs a GPU, or the simulated one of make test-sim: ", err)
 	}
 	t.Cleanup(dev.Close)
@@ -150,4 +156,46 @@ func TestSimStepFollowsHost(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSimStepsDoNotWait: once warm, a step is graphs, copies of the batch and of the few numbers that change, and nothing
+// that allocates, frees or waits.
+func TestSimStepsDoNotWait(t *testing.T) {
+	r := newSimRun(t, simGPU(t, cuda.Options{}), digits(t), simCase{"tf32", OneShot, nn.NormPair, []int{2, 4, 8}})
+	s := r.net.Settings
+	positions := make([]int, s.Batch)
+	step := 0
+	steps := func(n int) {
+		for range n {
+			r.net.Enqueue(step, 40, r.set.Train, positions)
+			step++
+		}
+	}
+	steps(stepsBehind)
+	r.net.Report()
+	trace := filepath.Join(t.TempDir(), "trace")
+	t.Setenv("VIMPS_SIM_TRACE", trace)
+	steps(8)
+	t.Setenv("VIMPS_SIM_TRACE", "")
+	lines, err := os.ReadFile(trace)
+	if err != nil {
+		t.Skip("needs the simulated GPU, which writes down the calls: ", err)
+	}
+	counts := map[string]int{}
+	for line := range strings.Lines(string(lines)) {
+		name, _, _ := strings.Cut(line, "(")
+		counts[strings.TrimSuffix(strings.TrimSuffix(name, "_v2"), "Async")]++
+	}
+	for name := range counts {
+		switch name {
+		case "cuGraphLaunch", "cuLaunchKernel", "cuMemcpyHtoD", "cuMemcpyDtoD", "cuEventRecord", "cuStreamWaitEvent", "cuEventQuery", "cuStreamQuery", "cuCtxSetCurrent":
+		default:
+			t.Errorf("%d calls of %s in 8 steps", counts[name], name)
+		}
+	}
+	// A graph a micro-batch, one for the update, and for the bit model one of a single kernel, which is launched as it is.
+	if graphs, single := counts["cuGraphLaunch"], counts["cuLaunchKernel"]; graphs != 8*(s.MicroBatches+1) || single != 8 {
+		t.Errorf("%d graphs and %d single kernels in 8 steps of %d micro-batches", graphs, single, s.MicroBatches)
+	}
+	t.Log(counts)
 }

@@ -26,7 +26,8 @@ type Context struct {
 	cu       cu.CUContext
 	ctx      C.CUcontext // the same as cu
 	modules  []cu.Module
-	funcs    map[string]*Function
+	home     map[string]cu.Module // of each kernel
+	funcs    map[string]*Function // those asked for
 	compute  stream
 	prefetch stream
 	fence    cu.Event // orders the streams, see prefetch.go
@@ -75,7 +76,7 @@ func open(n int, images map[string][]byte) (*Context, error) {
 	if n < 0 || n >= count {
 		return nil, fmt.Errorf("the driver sees %d GPU(s), numbered from 0", count)
 	}
-	c := &Context{n: n, funcs: map[string]*Function{}, patience: time.Minute, calls: newCalls()}
+	c := &Context{n: n, home: map[string]cu.Module{}, funcs: map[string]*Function{}, patience: time.Minute, calls: newCalls()}
 	if c.device, c.Info, err = describe(n); err != nil {
 		return nil, err
 	}
@@ -127,6 +128,9 @@ func (c *Context) load(images map[string][]byte) error {
 			m, err := cu.LoadData(string(images[name]))
 			if err == nil {
 				c.modules = append(c.modules, m)
+				for _, kernel := range kernels(images[name]) {
+					c.home[kernel] = m
+				}
 			}
 			return err
 		})
@@ -147,27 +151,21 @@ func (c *Context) Function(name string) (*Function, error) {
 	if f := c.funcs[name]; f != nil {
 		return f, nil
 	}
-	for _, m := range c.modules {
-		var fn cu.Function
-		err := c.current("cuModuleGetFunction", func() (err error) {
-			fn, err = m.Function(name)
-			return err
-		})
-		var e *Error
-		if errors.As(err, &e) && e.Code == C.CUDA_ERROR_NOT_FOUND {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		f := &Function{name: name, f: C.CUfunction(handle(&fn)), shared: sharedWithoutOptIn}
-		c.funcs[name] = f
-		return f, nil
+	m, ok := c.home[name]
+	if !ok {
+		return nil, fmt.Errorf("no kernel %s in this program", name)
 	}
-	if c.dead != nil {
-		return nil, c.dead
+	var fn cu.Function
+	err := c.current("cuModuleGetFunction of "+name, func() (err error) {
+		fn, err = m.Function(name)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
-	return nil, &Error{Code: C.CUDA_ERROR_NOT_FOUND, Name: "CUDA_ERROR_NOT_FOUND", Call: "cuModuleGetFunction", Text: "no kernel " + name + " in this program"}
+	f := &Function{name: name, f: C.CUfunction(handle(&fn)), shared: sharedWithoutOptIn}
+	c.funcs[name] = f
+	return f, nil
 }
 
 // Close gives back the modules, streams, staging memory and the primary context. Memory from [Context.Alloc] is the

@@ -3,6 +3,7 @@
 package driver
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -40,6 +41,21 @@ func carries(image []byte) []string {
 		at += size
 	}
 	return list
+}
+
+// kernels lists the kernels of an image by the PTX in it, which nvcc --no-compress leaves readable.
+func kernels(image []byte) (names []string) {
+	const entry = ".entry "
+	for {
+		at := bytes.Index(image, []byte(entry))
+		if at < 0 {
+			return names
+		}
+		image = image[at+len(entry):]
+		if name, _, ok := bytes.Cut(image[:min(len(image), 256)], []byte("(")); ok {
+			names = append(names, string(name))
+		}
+	}
 }
 
 // inventory is [carries] of all images together, for an error message.

@@ -24,12 +24,12 @@ func benchStepCommand() *cli.Command {
 		&cli.IntFlag{Name: "steps", Usage: "timed steps of each kind", Value: 10},
 		&cli.BoolFlag{Name: "ops", Usage: "list the time of every op of every kind, not of the supernet's longest ten only"},
 		jsonFlag(),
-	}, deviceFlags()...)
+	}, hostFlags()...)
 	return &cli.Command{
 		Name:  "step",
 		Usage: "time training steps: supernet, fixed bits, fp32",
-		Description: describe("Times whole training steps on made-up images and says where the time goes, beside what the machine reaches\n"+
-			"with multiply-adds on registers alone.",
+		Description: describe("Times whole training steps on made-up images on the host and says where the time goes, beside what the machine\n"+
+			"reaches with multiply-adds on registers alone. A GPU is measured by bench gpu.",
 			"vimps-gpu bench step --model resnet20 --batch 128"),
 		Flags:  append(flags, settingFlags(spaceSettings())...),
 		Action: benchStep,

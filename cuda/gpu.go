@@ -42,6 +42,7 @@ type gpu struct {
 	number int
 	ctx    *driver.Context
 	sync   bool   // wait for each op
+	failed bool   // a Failure has been told
 	buffer []byte // room for values on their way to the staging memory
 }
 
@@ -62,9 +63,17 @@ func (d *Device) onGPU(number int, sync bool) (*Device, error) {
 }
 
 // must panics with a Failure; see [Guard].
-func must(err error) {
+func (g *gpu) must(err error) {
 	if err != nil {
+		g.failed = true
 		panic(Failure{err})
+	}
+}
+
+// tidied is must for what is done on the way out as well, where the failure that led there is the one to tell.
+func (g *gpu) tidied(err error) {
+	if !g.failed {
+		g.must(err)
 	}
 }
 
@@ -76,16 +85,16 @@ func (g *gpu) close() { _ = g.ctx.Close() }
 func (g *gpu) alloc(bytes int) (kernels.Ptr, error) {
 	p, err := g.ctx.Alloc(int64(bytes))
 	if err != nil && !driver.OutOfMemory(err) {
-		panic(Failure{err})
+		g.must(err)
 	}
 	return p, err
 }
 
-func (g *gpu) release(p kernels.Ptr) { must(g.ctx.Free(p)) }
+func (g *gpu) release(p kernels.Ptr) { g.tidied(g.ctx.Free(p)) }
 
 func (g *gpu) available() (bytes int64, known bool) {
 	free, _, err := g.ctx.MemInfo()
-	must(err)
+	g.must(err)
 	return free, true
 }
 
@@ -93,39 +102,41 @@ func (g *gpu) room(_ kernels.Ptr, bytes int) []byte { return g.buffer[:min(bytes
 
 func (g *gpu) put(dst kernels.Ptr, b []byte) {
 	if len(b) > 0 {
-		must(g.ctx.CopyIn(dst, unsafe.Pointer(&b[0]), len(b)))
+		g.must(g.ctx.CopyIn(dst, unsafe.Pointer(&b[0]), len(b)))
 	}
 }
 
 func (g *gpu) copyOut(dst []byte, src kernels.Ptr) {
 	if len(dst) > 0 {
-		must(g.ctx.CopyOut(unsafe.Pointer(&dst[0]), src, len(dst)))
+		g.must(g.ctx.CopyOut(unsafe.Pointer(&dst[0]), src, len(dst)))
 	}
 }
 
-func (g *gpu) copyWithin(dst, src kernels.Ptr, bytes int) { must(g.ctx.CopyOnDevice(dst, src, bytes)) }
+func (g *gpu) copyWithin(dst, src kernels.Ptr, bytes int) {
+	g.must(g.ctx.CopyOnDevice(dst, src, bytes))
+}
 
 func (g *gpu) pinned(bytes int) []byte {
 	b, err := g.ctx.Pinned(bytes)
-	must(err)
+	g.must(err)
 	return b
 }
 
-func (g *gpu) unpin(b []byte) { must(g.ctx.FreePinned(b)) }
+func (g *gpu) unpin(b []byte) { g.tidied(g.ctx.FreePinned(b)) }
 
-func (g *gpu) waitSent() { must(g.ctx.PrefetchWait()) }
+func (g *gpu) waitSent() { g.must(g.ctx.PrefetchWait()) }
 
 // send copies on the second stream to where batches arrive, and from there, in the queue, to where it reads them: the
 // next batch may then arrive while this one is worked on.
 func (g *gpu) send(parts []part) {
 	for _, p := range parts {
-		must(g.ctx.Prefetch(p.arrival, unsafe.Pointer(&p.src[0]), len(p.src)))
+		g.must(g.ctx.Prefetch(p.arrival, unsafe.Pointer(&p.src[0]), len(p.src)))
 	}
-	must(g.ctx.PrefetchDone())
+	g.must(g.ctx.PrefetchDone())
 	for _, p := range parts {
-		must(g.ctx.CopyOnDevice(p.dst, p.arrival, len(p.src)))
+		g.must(g.ctx.CopyOnDevice(p.dst, p.arrival, len(p.src)))
 	}
-	must(g.ctx.ConsumedMark())
+	g.must(g.ctx.ConsumedMark())
 }
 
 // launch is an op made ready: blob is the argument struct with the number of units behind it.
@@ -159,7 +170,7 @@ func (g *gpu) compile(ops []op) program {
 			}
 			return nil
 		})
-		must(err)
+		g.must(err)
 	}
 	return p
 }
@@ -170,7 +181,7 @@ func (g *gpu) ready(o op) launch {
 		panic(fmt.Sprintf("cuda: no CUDA kernel does %q", o.name))
 	}
 	f, err := g.ctx.Function(l.Kernel)
-	must(err)
+	g.must(err)
 	return launch{o.name, f, l, binary.NativeEndian.AppendUint32(append([]byte(nil), args...), uint32(o.units))}
 }
 
@@ -181,7 +192,7 @@ func (p *gpuProgram) launch() {
 	case p.ns != nil:
 		p.timed()
 	case p.graph != nil:
-		must(p.graph.Launch())
+		p.gpu.must(p.graph.Launch())
 	default:
 		for _, l := range p.launches {
 			err := p.gpu.run(l)
@@ -189,7 +200,7 @@ func (p *gpuProgram) launch() {
 				err = p.gpu.ctx.Synchronize()
 			}
 			if err != nil {
-				panic(Failure{fmt.Errorf("%s (kernel %s): %w", l.name, l.Kernel, err)})
+				p.gpu.must(fmt.Errorf("%s (kernel %s): %w", l.name, l.Kernel, err))
 			}
 		}
 	}
@@ -198,10 +209,10 @@ func (p *gpuProgram) launch() {
 // timed waits for each launch and takes the time: the launch itself, some microseconds, counts.
 func (p *gpuProgram) timed() {
 	for i, l := range p.launches {
-		must(p.gpu.ctx.Synchronize())
+		p.gpu.must(p.gpu.ctx.Synchronize())
 		start := time.Now()
-		must(p.gpu.run(l))
-		must(p.gpu.ctx.Synchronize())
+		p.gpu.must(p.gpu.run(l))
+		p.gpu.must(p.gpu.ctx.Synchronize())
 		p.ns[i] += time.Since(start).Nanoseconds()
 	}
 }
@@ -223,6 +234,6 @@ func (p *gpuProgram) times() map[string]float64 {
 
 func (p *gpuProgram) free() {
 	if p.graph != nil {
-		must(p.graph.Free())
+		p.gpu.tidied(p.graph.Free())
 	}
 }

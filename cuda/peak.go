@@ -11,7 +11,7 @@ const (
 	peakTime = 400 * time.Millisecond
 )
 
-// PeakFLOPS measures the most floating-point operations a second (a multiply-add is two) that all workers together
+// PeakFLOPS measures, on the host, the most floating-point operations a second (a multiply-add is two) that all workers together
 // could reach on registers alone, each on a CPU of its own: the ceiling that kernels are compared with. It takes the
 // best launch of peakTime, since a busy machine or a clock that is still rising only ever lowers it.
 func (d *Device) PeakFLOPS() float64 {

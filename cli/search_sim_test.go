@@ -48,22 +48,28 @@ func least(out string) []string {
 // TestSimSearch: the whole job on the GPU. Equal seeds give equal bits, op by op or as a graph, and after kills; the
 // device is named; another precision is another arithmetic, which a run does not change in its middle.
 func TestSimSearch(t *testing.T) {
-	run := func(more ...string) (string, string) {
+	run := func(env string, more ...string) (string, string) {
 		dir := filepath.Join(t.TempDir(), "run")
-		code, _, errs := onGPU(t, nil, tiny(dir, more...)...)
+		log := filepath.Join(t.TempDir(), "log")
+		code, _, errs := onGPU(t, []string{env, "VIMPS_SIM_LOG=" + log, "VIMPS_SIM_LEAKS=1"}, tiny(dir, more...)...)
 		if code != ExitOK {
 			t.Fatalf("%v: exit code %d\n%s", more, code, errs)
 		}
+		if text, err := os.ReadFile(log); err == nil && len(text) > 0 {
+			t.Errorf("%s %v: the simulated driver says %s", env, more, text)
+		}
 		return dir, errs
 	}
-	dir, errs := run()
+	dir, errs := run("A=")
 	if want := "device: gpu:0 (Simulated GPU sm_80), tf32"; !strings.Contains(errs, want) {
 		t.Errorf("%q does not say %q", errs, want)
 	}
 	want := results(t, dir)
-	again, _ := run("--sync")
+	again, _ := run("A=", "--sync")
 	mustEqual(t, "op by op", results(t, again), want)
-	bf16, _ := run("--precision", "bf16")
+	early, _ := run("VIMPS_SIM_ORDER=early")
+	mustEqual(t, "with copies as early as nothing keeps them back", results(t, early), want)
+	bf16, _ := run("A=", "--precision", "bf16")
 	if results(t, bf16)["state.safetensors"] == want["state.safetensors"] {
 		t.Error("bf16 gave the bits of tf32")
 	}

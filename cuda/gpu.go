@@ -41,8 +41,9 @@ func GPUs() (list []GPUInfo, why string) {
 type gpu struct {
 	number int
 	ctx    *driver.Context
-	sync   bool   // wait for each op
-	failed bool   // a Failure has been told
+	sync   bool // wait for each op
+	failed bool // a Failure has been told
+	live   map[kernels.Ptr]bool
 	buffer []byte // room for values on their way to the staging memory
 }
 
@@ -58,7 +59,7 @@ func (d *Device) onGPU(number int, sync bool) (*Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("device %w", err)
 	}
-	d.place = &gpu{number: number, ctx: ctx, sync: sync, buffer: make([]byte, bufferBytes)}
+	d.place = &gpu{number: number, ctx: ctx, sync: sync, buffer: make([]byte, bufferBytes), live: map[kernels.Ptr]bool{}}
 	return d, nil
 }
 
@@ -79,18 +80,30 @@ func (g *gpu) tidied(err error) {
 
 func (g *gpu) name() string { return fmt.Sprintf("gpu:%d (%s)", g.number, g.ctx.Name) }
 
-// close says nothing of errors: either one was told when it happened, or nothing is lost.
-func (g *gpu) close() { _ = g.ctx.Close() }
+// close says nothing of errors: either one was told when it happened, or nothing is lost. Tensors that nobody freed,
+// those of a whole run, go with the device.
+func (g *gpu) close() {
+	for p := range g.live {
+		_ = g.ctx.Free(p)
+	}
+	_ = g.ctx.Close()
+}
 
 func (g *gpu) alloc(bytes int) (kernels.Ptr, error) {
 	p, err := g.ctx.Alloc(int64(bytes))
 	if err != nil && !driver.OutOfMemory(err) {
 		g.must(err)
 	}
+	if err == nil {
+		g.live[p] = true
+	}
 	return p, err
 }
 
-func (g *gpu) release(p kernels.Ptr) { g.tidied(g.ctx.Free(p)) }
+func (g *gpu) release(p kernels.Ptr) {
+	delete(g.live, p)
+	g.tidied(g.ctx.Free(p))
+}
 
 func (g *gpu) available() (bytes int64, known bool) {
 	free, _, err := g.ctx.MemInfo()

@@ -3,7 +3,6 @@
 PROGRAM     := bin/vimps-gpu
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.0
 PYTHON      ?= python3
-THREADS     ?= $(shell nproc)
 FUZZTIME    ?= 20s
 
 # Where NVIDIA's cuda.h and nvcc are: CUDA_HOME, what make cuda-toolchain fetched, or the usual places. The program is
@@ -28,6 +27,7 @@ ifeq ($(TAGS),)
 	go build -o $(PROGRAM) ./cli/vimps-gpu
 	@echo "built for the CPU only: $(if $(CUDA),no nvcc,no cuda.h) was found. make cuda-toolchain fetches NVIDIA's compiler and header; then make build again"
 else
+	$(if $(NVCC),,@kernels/fatbin.sh --check)
 	$(CUDA_ENV) go build $(TAGS) -o $(PROGRAM) ./cli/vimps-gpu
 endif
 
@@ -58,6 +58,7 @@ cuda-toolchain:
 
 # What a shell needs for go build and go test with -tags cuda: eval "$$(make cuda-env)"
 cuda-env:
+	@[ -n "$(CUDA)" ] || { echo "cuda-env: no cuda.h; make cuda-toolchain fetches it" >&2; exit 1; }
 	@echo 'export $(CUDA_ENV) VIMPS_LIBCUDA="$(SIM_LIBCUDA)"'
 
 # Every kernels/*.cu to kernels/fatbin; what has not changed is left alone. ARCHS="" makes PTX only, for a quick try.
@@ -101,7 +102,7 @@ bench: build
 
 # The same supernet step here and in PyTorch, with equal threads. PYTHON is a Python that has torch, such as that of a
 # virtual environment; ISA=avx2 holds both to AVX2.
-THREADS ?= 2
+THREADS ?= $(shell nproc)
 ISA     ?= auto
 bench-torch: build
 	@$(PYTHON) -c 'import torch' 2>/dev/null || { echo "bench-torch: $(PYTHON) has no torch; make a virtual environment and say make bench-torch PYTHON=VENV/bin/python"; exit 1; }
@@ -132,4 +133,4 @@ size:
 	@find . \( -name '*.go' -o -name '*.c' -o -name '*.cu' -o -name '*.cpp' -o -name '*.h' \) -not -path './.cuda/*' -exec wc -l {} + | sort -rn | sed -n '2,6p'
 
 clean:
-	rm -rf bin build kernels/fatbin/*.fatbin kernels/fatbin/.*.hash
+	rm -rf bin build kernels/fatbin/*.fatbin kernels/fatbin/.*.hash kernels/fatbin/.made

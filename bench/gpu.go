@@ -33,6 +33,9 @@ type GPUReport struct {
 	Errors    []string    `json:"errors"`
 }
 
+// gpuPrecisions are those of a GPU's convolutions; a claim rests on both.
+func gpuPrecisions() []string { return []string{"bf16", "tf32"} }
+
 // gpuRun measures one precision on an open device.
 type gpuRun struct {
 	o        GPUOptions
@@ -51,7 +54,7 @@ func GPU(o GPUOptions, note func(string)) (*GPUReport, error) {
 	r := &GPUReport{Quick: o.Quick, Commit: o.Commit, LeftOut: []string{}, Errors: []string{}}
 	deadline := time.Now().Add(o.Budget)
 	var values []float32
-	for i, precision := range []string{"bf16", "tf32"} {
+	for i, precision := range gpuPrecisions() {
 		dev, err := cuda.Open(cuda.Options{Device: o.Device, Precision: precision})
 		if err == nil && !dev.GPU() {
 			err = fmt.Errorf("device %s is not a GPU", dev.Name())

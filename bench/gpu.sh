@@ -96,7 +96,10 @@ commit=$(cat "$bundle/commit" 2>/dev/null || git describe --always --dirty 2>/de
 fact date "$(date -u +%Y-%m-%dT%H:%MZ)"
 fact commit "$commit"
 now=$(git describe --always --dirty 2>/dev/null || echo "$commit")
-[ "$now" = "$commit" ] || say "note: the bundle was built from $commit, the tree is $now"
+if [ "$now" != "$commit" ]; then
+	fact bundle "built from $commit, but the tree of gpu.sh and gpu_torch.py is $now"
+	say "note: the bundle was built from $commit, the tree is $now"
+fi
 fact cpu "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) CPUs"
 card=$("$program" devices | sed -n 's/^gpu:0: //p')
 fact gpu "${card%%,*}"
@@ -122,7 +125,7 @@ fi
 # Parity: these tests compare every op, a child's integer logits and training steps with the host. One that is skipped has shown
 # nothing. The mutation test is about the simulator: it takes barriers out of kernels.
 parity() { # PACKAGE SECONDS TESTS
-	local log="$work/logs/parity-$1.log" passed skipped shown=0
+	local log="$work/logs/parity-$1.log" passed skipped shown=0 precision missing=''
 	part "parity $1" "$2" env -C "$1" "$work/bin/$1.test" -test.v -test.run "$3" -test.skip '^TestSimMutations$' -test.timeout 10m || return
 	passed=$(grep -cE '^--- PASS: Test(Sim|Small|.*OnGPU)' "$log")
 	skipped=$(grep -c -- '--- SKIP: ' "$log")
@@ -130,7 +133,14 @@ parity() { # PACKAGE SECONDS TESTS
 		shown=1
 		say "**** parity was not shown: $passed tests passed, $skipped were skipped: $(grep -A 3 -- '--- SKIP: ' "$log" | head -n 8 | tr '\n' ' ')"
 	fi
-	sed -i "s/^parity $1\t0\t\([^\t]*\t[^\t]*\)\t.*/parity $1\t$shown\t\1\t$passed tests on the ${simulated:+simulated }GPU passed, $skipped skipped${quick:+; --quick leaves most out}/" "$work/parts.tsv"
+	for precision in bf16 tf32; do # nn's test is one for both; --quick has one of tf32 only
+		[ -n "$quick" ] || [ "$1" = nn ] || grep -q -- "--- PASS: .*$precision" "$log" || missing+="; none in $precision"
+	done
+	if [ -n "$missing" ]; then
+		shown=-1
+		say "**** NOT MEASURED: parity $1 in both precisions$missing"
+	fi
+	sed -i "s/^parity $1\t0\t\([^\t]*\t[^\t]*\)\t.*/parity $1\t$shown\t\1\t$passed tests on the ${simulated:+simulated }GPU passed, $skipped skipped$missing${quick:+; --quick leaves most out}/" "$work/parts.tsv"
 }
 if [ -z "$quick" ]; then
 	parity cuda 120 '^Test(Sim|Small)|OnGPU$'

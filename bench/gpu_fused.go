@@ -23,13 +23,16 @@ type FusedTime struct {
 	Precision string  `json:"precision"`
 	Bytes     float64 `json:"bytes"`
 	Seconds   float64 `json:"seconds"`
-	Floor     float64 `json:"floor_seconds"` // Bytes at the copy bandwidth measured in this process
-	OfCopy    float64 `json:"of_copy_bandwidth"`
+	Floor     float64 `json:"floor_seconds,omitempty"` // Bytes at the copy bandwidth measured in this process; 0: none was
+	OfCopy    float64 `json:"of_copy_bandwidth,omitempty"`
 }
 
+// fusedKernels is how many are timed on each shape: three of a unit, three of a residual one, two of a mix.
+const fusedKernels = 8
+
 // fusedShapes are activations many times larger than any cache.
-func (g *gpuRun) fusedShapes() [][4]int {
-	if g.o.Quick {
+func fusedShapes(quick bool) [][4]int {
+	if quick {
 		return [][4]int{{2, 4, 4, 16}}
 	}
 	return [][4]int{{256, 56, 56, 64}, {128, 112, 112, 32}}
@@ -39,7 +42,7 @@ const fusedWindow = 150 * time.Millisecond
 
 // copies measures the copy bandwidth in the same tensors as the fused kernels: the driver's copy and our kernel's.
 func (g *gpuRun) copies() error {
-	s := g.fusedShapes()[0]
+	s := fusedShapes(g.o.Quick)[0]
 	x, y := g.act(0, s[0], s[1], s[2], s[3]), g.room(0, s[0], s[1], s[2], s[3])
 	c := g.clock(fusedWindow, 3)
 	for _, way := range []struct {
@@ -59,7 +62,7 @@ func (g *gpuRun) copies() error {
 
 // fused measures the input mix and the unit between two convolutions, both of three candidates.
 func (g *gpuRun) fused() error {
-	for _, s := range g.fusedShapes() {
+	for _, s := range fusedShapes(g.o.Quick) {
 		for _, residual := range []bool{false, true} {
 			g.unit(s, residual)
 			g.free()
@@ -74,7 +77,7 @@ func (g *gpuRun) record(op string, s [4]int, tensors int, emit func()) {
 	size := g.dev.Storage().Size()
 	t := FusedTime{Op: op, Shape: fmt.Sprint(s), Precision: g.dev.Precision(), Bytes: float64(tensors * s[0] * s[1] * s[2] * s[3] * size)}
 	t.Seconds = g.clock(fusedWindow, 3).op(emit)
-	t.Floor = t.Bytes / g.rates.Copy
+	t.Floor, _ = g.rates.floor(t.Bytes, 0, false)
 	t.OfCopy = t.Floor / t.Seconds
 	g.r.Fused = append(g.r.Fused, t)
 }

@@ -60,7 +60,11 @@ func (m *markdown) measured(r *GPUResult) {
 	m.line("\n## Fused kernels\n")
 	m.table("op", "shape", "precision", "µs", "floor µs", "of copy bandwidth")
 	for _, f := range g.Fused {
-		m.row(f.Op, f.Shape, f.Precision, micros(f.Seconds), micros(f.Floor), fmt.Sprintf("%.1f %%", 100*f.OfCopy))
+		floor, share := "", ""
+		if f.Floor > 0 {
+			floor, share = micros(f.Floor), fmt.Sprintf("%.1f %%", 100*f.OfCopy)
+		}
+		m.row(f.Op, f.Shape, f.Precision, micros(f.Seconds), floor, share)
 	}
 	m.line("\n## Training steps\n")
 	m.table("net", "model", "precision", "batch", "ms", "images/s", "floor ms", "floor by")

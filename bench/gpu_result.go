@@ -62,7 +62,7 @@ type TorchStep struct {
 	Variant string  `json:"variant"`
 	Batch   int     `json:"batch"`
 	Median  float64 `json:"median_seconds"`
-	Loss    float64 `json:"last_loss"`
+	Loss    float64 `json:"last_loss,omitempty"` // none where it was not finite
 }
 
 // SearchResult is a search that the script ran.

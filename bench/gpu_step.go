@@ -11,7 +11,6 @@ import (
 
 	"vimps-gpu/cuda"
 	"vimps-gpu/nn"
-	"vimps-gpu/nn/data"
 	"vimps-gpu/nn/model"
 	"vimps-gpu/onesot"
 	"vimps-gpu/quant"
@@ -84,8 +83,28 @@ func (g *gpuRun) stepOptions(batch int) StepOptions {
 	return o
 }
 
-// train builds the supernet, or the fp32 net it starts from, on a device.
-func train(dev *cuda.Device, o StepOptions, net string) (*training, *nn.Graph, error) {
+// train calls use with the supernet, or the fp32 net it starts from, on a device that is opened for it: what the net
+// holds beside its parameters, and all that a failure leaves, goes with the device.
+func train(where cuda.Options, o StepOptions, net string, use func(*training, *nn.Graph) error) error {
+	dev, err := cuda.Open(where)
+	if err != nil {
+		return err
+	}
+	defer dev.Close()
+	t, graph, err := newTraining(dev, o, net)
+	if err != nil {
+		return err
+	}
+	defer t.free()
+	return use(t, graph)
+}
+
+// here is the device that is measured.
+func (g *gpuRun) here() cuda.Options {
+	return cuda.Options{Device: g.o.Device, Precision: g.dev.Precision()}
+}
+
+func newTraining(dev *cuda.Device, o StepOptions, net string) (*training, *nn.Graph, error) {
 	m, err := model.Find(o.Model)
 	if err != nil {
 		return nil, nil, err
@@ -106,30 +125,16 @@ func train(dev *cuda.Device, o StepOptions, net string) (*training, *nn.Graph, e
 			free: func() { t.Free(); fp32.Free() },
 		}, graph, nil
 	}
-	n, err := newSupernet(dev, graph, o, fp32, set)
+	n, err := newSupernet(dev, graph, o, fp32, set, m.Augment)
+	fp32.Free()
 	if err != nil {
 		return nil, nil, err
 	}
-	n.PrepareTraining(set, m.Augment)
-	fp32.Free()
 	return &training{
 		step: func(i int) { n.Enqueue(firstStep+i, allSteps, set.Train, positions) },
 		wait: n.Report, hash: func() string { return hashOf(n.Params) },
-		free: func() { n.FinishTraining(); n.Params.Free() },
+		free: func() { n.FinishTraining(); n.Params.Free(); n.Gates.Z.Free(); n.Gates.DZ.Free() },
 	}, graph, nil
-}
-
-func newSupernet(dev *cuda.Device, graph *nn.Graph, o StepOptions, fp32 *nn.Params, set *data.Set) (*onesot.Supernet, error) {
-	space, err := quant.NewSpace(graph.Layers(), o.Policy)
-	if err != nil {
-		return nil, err
-	}
-	n, err := onesot.NewSupernet(dev, graph, space, quant.BOPs(space), o.Settings)
-	if err != nil {
-		return nil, err
-	}
-	n.Params.Start(fp32, set, set.Train)
-	return n, nil
 }
 
 // hashOf is the SHA-256 of a net's parameters and running statistics.
@@ -169,11 +174,20 @@ func (g *gpuRun) steps() error {
 }
 
 func (g *gpuRun) timeSteps(o StepOptions, net string) error {
-	t, graph, err := train(g.dev, o, net)
-	if err != nil {
-		return err
-	}
-	defer t.free()
+	return train(g.here(), o, net, func(t *training, graph *nn.Graph) error {
+		seconds := g.timeWindows(t)
+		s := GPUStep{Net: net, Model: o.Model, Precision: g.dev.Precision(), Batch: o.Settings.Batch, Min: seconds[0], Median: median(seconds)}
+		s.ImagesPerSecond = float64(s.Batch) / s.Median
+		flop, bytes := stepWork(graph, s.Batch, g.dev.Storage().Size())
+		s.Floor, s.FloorBy = g.rates.floor(bytes, flop, true)
+		s.OfFloor = s.Floor / s.Median
+		g.r.Steps = append(g.r.Steps, s)
+		return nil
+	})
+}
+
+// timeWindows is the seconds of a step in each of some windows, sorted.
+func (g *gpuRun) timeWindows(t *training) (seconds []float64) {
 	windows, steps := 9, 2*waitEvery
 	if g.o.Quick {
 		windows, steps = 1, 2
@@ -183,7 +197,6 @@ func (g *gpuRun) timeSteps(o StepOptions, net string) error {
 		t.run(at, waitEvery) // warm-up
 		at += waitEvery
 	}
-	var seconds []float64
 	for range windows {
 		start := time.Now()
 		t.run(at, steps)
@@ -191,13 +204,7 @@ func (g *gpuRun) timeSteps(o StepOptions, net string) error {
 		seconds = append(seconds, time.Since(start).Seconds()/float64(steps))
 	}
 	slices.Sort(seconds)
-	s := GPUStep{Net: net, Model: o.Model, Precision: g.dev.Precision(), Batch: o.Settings.Batch, Min: seconds[0], Median: median(seconds)}
-	s.ImagesPerSecond = float64(s.Batch) / s.Median
-	flop, bytes := stepWork(graph, s.Batch, g.dev.Storage().Size())
-	s.Floor, s.FloorBy = g.rates.floor(bytes, flop, true)
-	s.OfFloor = s.Floor / s.Median
-	g.r.Steps = append(g.r.Steps, s)
-	return nil
+	return seconds
 }
 
 // stepWork is the operations of a step's convolutions and the least bytes of activations that a step moves: each
@@ -221,19 +228,15 @@ func (g *gpuRun) repeat() error {
 		r.Steps = 2
 	}
 	for range 2 {
-		losses, hash, err := shortTraining(g.dev, o, r.Steps)
+		losses, hash, err := shortTraining(g.here(), o, r.Steps)
 		if err != nil {
 			return err
 		}
 		r.GPU, r.Hashes = losses, append(r.Hashes, hash)
 	}
 	r.Equal = r.Hashes[0] == r.Hashes[1]
-	host, err := cuda.Open(cuda.Options{Device: "host"})
-	if err != nil {
-		return err
-	}
-	defer host.Close()
-	if r.Host, _, err = shortTraining(host, o, r.Steps); err != nil {
+	var err error
+	if r.Host, _, err = shortTraining(cuda.Options{Device: "host"}, o, r.Steps); err != nil {
 		return fmt.Errorf("on the host: %w", err)
 	}
 	r.First = math.Abs(r.GPU[0]-r.Host[0]) / math.Abs(r.Host[0])
@@ -241,16 +244,26 @@ func (g *gpuRun) repeat() error {
 	return nil
 }
 
-func shortTraining(dev *cuda.Device, o StepOptions, steps int) (losses []float64, hash string, err error) {
-	t, _, err := train(dev, o, "supernet")
-	if err != nil {
-		return nil, "", err
-	}
-	defer t.free()
-	for i := range steps {
-		for _, terms := range t.run(i, 1) {
-			losses = append(losses, terms.Total())
+// shortTraining fails where a loss is not finite: there is nothing to compare then.
+func shortTraining(where cuda.Options, o StepOptions, steps int) (losses []float64, hash string, err error) {
+	err = train(where, o, "supernet", func(t *training, _ *nn.Graph) error {
+		for i := range steps {
+			for _, terms := range t.run(i, 1) {
+				losses = append(losses, terms.Total())
+			}
+		}
+		hash = t.hash()
+		return finite(losses)
+	})
+	return losses, hash, err
+}
+
+// finite is the error of losses of which one is not: JSON knows no such number.
+func finite(losses []float64) error {
+	for i, loss := range losses {
+		if math.IsNaN(loss) || math.IsInf(loss, 0) {
+			return fmt.Errorf("the loss of step %d of %d is %v", i+1, len(losses), loss)
 		}
 	}
-	return losses, t.hash(), nil
+	return nil
 }

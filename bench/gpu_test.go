@@ -73,14 +73,76 @@ func workFolder(t *testing.T, parity string) string {
 	write("machine.tsv", "gpu\tSome Card\ndriver\t1.2\n")
 	once, twice := ConvLayer{Net: "a", Times: 1, C: 8}, ConvLayer{Net: "a", Times: 2, C: 16}
 	write("measured.json", GPUReport{Card: cuda.Card{Name: "Some Card 80GB", Capability: [2]int{9, 0}},
-		Fused:   []FusedTime{{Op: "unit", OfCopy: 0.97}, {Op: "mix", OfCopy: 0.93}},
+		Fused:   allFused(0.93),
 		Conv:    []ConvTime{{ConvLayer: once, Pass: "forward", Precision: "bf16", Seconds: 1e-3}, {ConvLayer: twice, Pass: "forward", Precision: "bf16", Seconds: 1e-3}},
 		Steps:   []GPUStep{{Net: "supernet", Precision: "bf16", Batch: 128, Median: 1e-3}},
-		Repeats: []Repeat{{Precision: "bf16", Equal: true, First: 0.01, Allowed: 0.05}},
+		Repeats: []Repeat{{Precision: "bf16", Equal: true, First: 0.01, Allowed: 0.05}, {Precision: "tf32", Equal: true, First: 0.001, Allowed: 0.01}},
 		LeftOut: []string{"convolutions, tf32"}})
 	write("torch.json", TorchReport{Conv: []TorchConv{{once, "forward", "bf16", 2e-3}, {twice, "forward", "bf16", 0.5e-3}},
 		Steps: []TorchStep{{"eager", 128, 9e-3, 1}, {"compile", 128, 2.5e-3, 1}}})
 	return dir
+}
+
+// allFused is a time of every fused kernel, the last of which has this share of the copy bandwidth.
+func allFused(last float64) (list []FusedTime) {
+	for _, precision := range gpuPrecisions() {
+		for range fusedKernels * len(fusedShapes(false)) {
+			list = append(list, FusedTime{Precision: precision, Floor: 1, OfCopy: 0.97})
+		}
+	}
+	list[len(list)-1].OfCopy = last
+	return list
+}
+
+// A claim is made on both precisions and every kernel, else it is not measured.
+func TestVerdictsNeedBothPrecisions(t *testing.T) {
+	noFloor := allFused(0.99)
+	noFloor[0] = FusedTime{Precision: "bf16", Seconds: 1}
+	for _, c := range []struct {
+		name  string
+		fused []FusedTime
+		why   string
+	}{
+		{"all", allFused(0.93), ""},
+		{"nothing", nil, "0 of 16 kernels in bf16"},
+		{"bf16 only", allFused(0.93)[:16], "0 of 16 kernels in tf32"},
+		{"one too few", allFused(0.93)[:31], "15 of 16 kernels in tf32"},
+		{"one without a floor", noFloor, "15 of 16 kernels in bf16"},
+	} {
+		r := &GPUResult{Measured: &GPUReport{Fused: c.fused}}
+		r.judgeFused()
+		if v := r.Verdicts[0]; len(r.Verdicts) != 1 || (v.Met == nil) != (c.why != "") || !strings.Contains(v.Why, c.why) || v.Met != nil && !*v.Met {
+			t.Errorf("%s: %v", c.name, r.Verdicts)
+		}
+	}
+	good := Repeat{Precision: "bf16", Equal: true, Allowed: 0.05}
+	for _, c := range []struct {
+		measured *GPUReport
+		unknown  int
+	}{{nil, 4}, {&GPUReport{}, 4}, {&GPUReport{Repeats: []Repeat{good}}, 2}, {&GPUReport{Repeats: []Repeat{good, {Precision: "tf32", Equal: true, Allowed: 0.01}}}, 0}} {
+		r, unknown := &GPUResult{Measured: c.measured}, 0
+		r.judgeRepeats()
+		for _, v := range r.Verdicts {
+			if v.Met == nil && v.Why != "" {
+				unknown++
+			}
+		}
+		if err := r.ParityError(); len(r.Verdicts) != 4 || unknown != c.unknown || (err == nil) != (c.unknown == 0) {
+			t.Errorf("%+v: %v, error %v", c.measured, r.Verdicts, err)
+		}
+	}
+}
+
+// A loss that is not finite is an error which names its step.
+func TestFinite(t *testing.T) {
+	if err := finite([]float64{2.3, 0, -1e300}); err != nil {
+		t.Error(err)
+	}
+	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		if err := finite([]float64{2.3, bad}); err == nil || !strings.Contains(err.Error(), "step 2 of 2 is") {
+			t.Errorf("%v: error %v", bad, err)
+		}
+	}
 }
 
 // Ratios are judged by their bars, parts that failed stay in the record, and parity decides the error.

@@ -45,7 +45,7 @@ def late():
 
 def save():
     with open(ARGS.out + ".part", "w") as f:
-        json.dump(OUT, f, indent=1)
+        json.dump(OUT, f, indent=1, allow_nan=False)
     os.replace(ARGS.out + ".part", ARGS.out)
 
 
@@ -239,6 +239,8 @@ def time_step(name, batch, step):
     loss = 0.0
     for _ in range(5 if GPU else 1):
         loss = float(step())
+    if not math.isfinite(loss):
+        OUT["errors"].append(f"PyTorch's step, {name}, batch {batch}: the loss is {loss}")
     ways = {name: step}
     if GPU:
         try:
@@ -248,7 +250,9 @@ def time_step(name, batch, step):
             failed(f"capture of PyTorch's step, {name}, batch {batch}", e)
     for way, run in ways.items():
         times = [window(run, 16 if GPU else 1) / (16 if GPU else 1) for _ in range(9 if GPU else 1)]
-        OUT["steps"].append(dict(variant=way, batch=batch, median_seconds=statistics.median(times), last_loss=loss))
+        OUT["steps"].append(dict(variant=way, batch=batch, median_seconds=statistics.median(times)))
+        if math.isfinite(loss):
+            OUT["steps"][-1]["last_loss"] = loss
         save()
 
 

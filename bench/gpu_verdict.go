@@ -106,14 +106,26 @@ func (r *GPUResult) judgePart(part, name string) {
 	}
 }
 
-func (r *GPUResult) judgeRepeats() {
-	if r.Measured == nil || len(r.Measured.Repeats) == 0 {
-		r.silent(equalBits, 1, "bench gpu did not get there")
-		r.silent(followsHost, 0, "bench gpu did not get there")
-		return
+// notReached is why a claim on what bench gpu measures could not be judged.
+func (r *GPUResult) notReached() string {
+	if r.Measured == nil {
+		return "bench gpu left no result"
 	}
-	for _, t := range r.Measured.Repeats {
-		value := 0.0
+	return "bench gpu did not get there or failed, see what was not measured"
+}
+
+func (r *GPUResult) judgeRepeats() {
+	for _, precision := range gpuPrecisions() {
+		at := -1
+		if r.Measured != nil {
+			at = slices.IndexFunc(r.Measured.Repeats, func(t Repeat) bool { return t.Precision == precision })
+		}
+		if at < 0 {
+			r.silent(equalBits+", "+precision, 1, r.notReached())
+			r.silent(followsHost+", "+precision, firstLossAllowed(precision), r.notReached())
+			continue
+		}
+		t, value := r.Measured.Repeats[at], 0.0
 		if t.Equal {
 			value = 1
 		}
@@ -143,18 +155,28 @@ func (r *GPUResult) judgeSearches() {
 
 func (r *GPUResult) judgeFused() {
 	const name = "fused mixes: the slowest one's share of the copy bandwidth"
-	worst, which := math.Inf(1), ""
-	if r.Measured != nil {
-		for _, f := range r.Measured.Fused {
-			if f.OfCopy < worst {
-				worst, which = f.OfCopy, fmt.Sprintf("%s %s %s", f.Op, f.Shape, f.Precision)
-			}
+	if r.Measured == nil {
+		r.atLeast(name, 0, barFused, false, r.notReached())
+		return
+	}
+	worst, which, count := math.Inf(1), "", map[string]int{}
+	for _, f := range r.Measured.Fused {
+		if f.Floor <= 0 {
+			continue // no copy was measured to compare with
+		}
+		count[f.Precision]++
+		if f.OfCopy < worst {
+			worst, which = f.OfCopy, fmt.Sprintf("%s %s %s", f.Op, f.Shape, f.Precision)
 		}
 	}
-	if which == "" {
-		which = "bench gpu did not get there"
+	want := fusedKernels * len(fusedShapes(r.Measured.Quick))
+	for _, precision := range gpuPrecisions() {
+		if count[precision] != want {
+			r.atLeast(name, 0, barFused, false, fmt.Sprintf("%d of %d kernels in %s were measured beside a copy", count[precision], want, precision))
+			return
+		}
 	}
-	r.atLeast(name, worst, barFused, !math.IsInf(worst, 1), which)
+	r.atLeast(name, worst, barFused, true, which)
 }
 
 // ConvRatio is a geometric mean of cuDNN's time over ours, over layers as often as they appear.

@@ -25,6 +25,21 @@ func every(s data.Split) []int {
 
 // supernetStep is a whole step of the search, as onesot takes it.
 func supernetStep(dev *cuda.Device, g *nn.Graph, o StepOptions, fp32 *nn.Params, set *data.Set, a nn.Augment) (*stepper, error) {
+	n, err := newSupernet(dev, g, o, fp32, set, a)
+	if err != nil {
+		return nil, err
+	}
+	positions := every(set.Train)
+	return &stepper{
+		kind:    "supernet",
+		step:    func(i int) { n.Step(firstStep+i, allSteps, set.Train, positions) },
+		profile: n.Profile, ops: n.OpTimes,
+		free: func() { n.FinishTraining(); n.Params.Free() },
+	}, nil
+}
+
+// newSupernet is a supernet that starts from a net in fp32 and is ready for steps.
+func newSupernet(dev *cuda.Device, g *nn.Graph, o StepOptions, fp32 *nn.Params, set *data.Set, a nn.Augment) (*onesot.Supernet, error) {
 	space, err := quant.NewSpace(g.Layers(), o.Policy)
 	if err != nil {
 		return nil, err
@@ -35,13 +50,7 @@ func supernetStep(dev *cuda.Device, g *nn.Graph, o StepOptions, fp32 *nn.Params,
 	}
 	n.Params.Start(fp32, set, set.Train)
 	n.PrepareTraining(set, a)
-	positions := every(set.Train)
-	return &stepper{
-		kind:    "supernet",
-		step:    func(i int) { n.Step(firstStep+i, allSteps, set.Train, positions) },
-		profile: n.Profile, ops: n.OpTimes,
-		free: func() { n.FinishTraining(); n.Params.Free() },
-	}, nil
+	return n, nil
 }
 
 // childStep is a step of the child of 4 bits (or the widest below) inside the supernet: one-hot gates through the same

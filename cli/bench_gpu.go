@@ -1,14 +1,17 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"vimps-gpu/bench"
+	"vimps-gpu/cuda"
 	"vimps-gpu/nn/atomicfile"
 )
 
@@ -35,6 +38,9 @@ func benchGPU(c *cli.Context) error {
 	if c.Int("budget") < 1 {
 		return usagef("--budget %d: want 1 second or more", c.Int("budget"))
 	}
+	if device := c.String("device"); !strings.HasPrefix(device, "gpu:") {
+		return usagef("--device %s: want gpu:N", device)
+	}
 	o := bench.GPUOptions{Device: c.String("device"), Commit: c.String("commit"), Quick: c.Bool("quick"), Budget: time.Duration(c.Int("budget")) * time.Second}
 	if path := c.String("layers"); path != "" {
 		if err := writeJSONFile(path, o.Layers()); err != nil {
@@ -43,8 +49,12 @@ func benchGPU(c *cli.Context) error {
 	}
 	start := time.Now()
 	r, err := bench.GPU(o, func(part string) { fmt.Fprintf(c.App.ErrWriter, "%4.0f s  %s\n", time.Since(start).Seconds(), part) })
-	if err != nil {
+	var unavailable cuda.Unavailable
+	if errors.As(err, &unavailable) {
 		return err
+	}
+	if err != nil {
+		return asUsage(err)
 	}
 	if err := writeJSONFile(c.String("out"), r); err != nil {
 		return err

@@ -43,7 +43,7 @@ func TestSimGPUBench(t *testing.T) {
 	checkSimulatedResult(t, base)
 
 	base, text, err = run("VIMPS_SIM_FAIL=cuGraphLaunch:4:719") // the first that training launches
-	if err == nil || !strings.Contains(text, "equal bits twice NOT MEASURED") {
+	if err == nil || !strings.Contains(text, "equal bits twice, bf16 NOT MEASURED") {
 		t.Errorf("gpu.sh with a GPU that fails: %v\n%s", err, text)
 	}
 	r := readGPUResult(t, base)
@@ -52,6 +52,51 @@ func TestSimGPUBench(t *testing.T) {
 	}
 	if status(r)["measure"] != "failed" {
 		t.Errorf("parts %+v", r.Parts)
+	}
+}
+
+// TestSimGPUBenchMemory: a part that finds no memory is told, and all others are measured; without a copy bandwidth nothing has a
+// floor by it.
+func TestSimGPUBenchMemory(t *testing.T) {
+	program := simulated(t)
+	for _, c := range []struct{ fail, want string }{
+		{"cuMemAlloc_v2:1:2", "copy bandwidth, bf16: out of memory"},
+		{"cuMemAlloc_v2:400:2", "equal bits, bf16: out of memory"},
+	} {
+		out := filepath.Join(t.TempDir(), "measured.json")
+		bench := exec.Command(program, "bench", "gpu", "--quick", "--out", out)
+		bench.Env = append(os.Environ(), "VIMPS_SIM_FAIL="+c.fail)
+		if text, err := bench.CombinedOutput(); err == nil || !strings.Contains(string(text), "1 error, the first: "+c.want) {
+			t.Errorf("%s: %v\n%s", c.fail, err, text)
+		}
+		checkWithoutMemory(t, out, c.want)
+	}
+}
+
+func checkWithoutMemory(t *testing.T, path, want string) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r bench.GPUReport
+	if err := json.Unmarshal(data, &r); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Errors) != 1 || !strings.HasPrefix(r.Errors[0], want) || len(r.LeftOut) > 0 {
+		t.Errorf("errors %v, left out %v, want one error of %q", r.Errors, r.LeftOut, want)
+	}
+	copies, repeats := 4, 1
+	if strings.HasPrefix(want, "copy") {
+		copies, repeats = 2, 2
+	}
+	if len(r.Copies) != copies || len(r.Repeats) != repeats || len(r.Fused) != 16 || len(r.Steps) != 4 || len(r.Conv) != 16 {
+		t.Errorf("%s: %d copies, %d repeats, %d fused, %d steps, %d convolutions", want, len(r.Copies), len(r.Repeats), len(r.Fused), len(r.Steps), len(r.Conv))
+	}
+	for _, f := range r.Fused {
+		if known := copies == 4 || f.Precision == "tf32"; f.Seconds <= 0 || known != (f.Floor > 0) || known != (f.OfCopy > 0) {
+			t.Errorf("%s: %+v", want, f)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -37,6 +38,10 @@ func openDevice(c *cli.Context, notes io.Writer) (*cuda.Device, error) {
 		return nil, usagef("--threads %d: want 1 to 1024", o.Threads)
 	}
 	dev, err := cuda.Open(o)
+	var unavailable cuda.Unavailable
+	if errors.As(err, &unavailable) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, asUsage(err)
 	}

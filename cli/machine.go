@@ -29,10 +29,17 @@ func memoryFact(s *session) string {
 	if s.set.Test.Images != s.set.Train.Images {
 		images += int64(s.set.Test.Images.Shape().TotalSize())
 	}
-	text := fmt.Sprintf("%s: tensors at most %s", mebibytes(peakResident()), mebibytes(s.dev.PeakBytes()))
+	tensors := mebibytes(s.dev.PeakBytes())
+	if s.dev.GPU() {
+		tensors += " on the GPU"
+	}
+	text := fmt.Sprintf("%s: tensors at most %s", mebibytes(peakResident()), tensors)
 	if m := s.search.Memory; m.Forward > 0 {
 		text += fmt.Sprintf(" (training: %s activations kept for the backward pass, %s gradients and sums, %s parameters with gradients and moments)",
 			mebibytes(m.Forward), mebibytes(m.Backward), mebibytes(m.Parameters))
+	}
+	if s.dev.GPU() {
+		return text + fmt.Sprintf("; images, on the host, %s", mebibytes(images))
 	}
 	return text + fmt.Sprintf("; images %s; the rest is code and the Go heap's reserve", mebibytes(images))
 }

@@ -19,8 +19,6 @@ type progress struct {
 	file  *os.File // the terminal; nil elsewhere
 	bar   *progressbar.ProgressBar
 	phase onesot.Phase
-	first int       // step that the clock started at
-	began time.Time // when it did
 	drawn time.Time
 }
 
@@ -39,7 +37,7 @@ func newProgress(w io.Writer) *progress {
 func (p *progress) step(now onesot.Progress) {
 	if now.Phase != p.phase {
 		p.finish()
-		p.phase, p.first, p.began, p.drawn = now.Phase, now.Step, time.Now(), time.Time{}
+		p.phase, p.drawn = now.Phase, time.Time{}
 	}
 	if p.file == nil {
 		if now.EpochEnd {
@@ -58,8 +56,7 @@ func (p *progress) step(now onesot.Progress) {
 func (p *progress) line(now onesot.Progress, t onesot.Terms, long bool) string {
 	perEpoch := now.Steps / now.Epochs
 	parts := []string{fmt.Sprintf("%s %d/%d", now.Phase, (now.Step-1)/perEpoch+1, now.Epochs)}
-	if steps := now.Step - p.first; steps > 0 {
-		each := time.Since(p.began) / time.Duration(steps)
+	if each := time.Since(now.Began) / time.Duration(now.Step-now.First); each > 0 {
 		left, speed := (each * time.Duration(now.Steps-now.Step)).Round(time.Second), float64(now.Images)/each.Seconds()
 		parts = append(parts, fmt.Sprintf("%v left", left), fmt.Sprintf("%.0f images/s", speed))
 	}

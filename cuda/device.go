@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 
@@ -28,6 +29,7 @@ type Device struct {
 	bytes   int64 // allocated and not freed
 	peak    int64
 	sizing  bool   // memory is counted, not allocated; see Reserve
+	need    int64  // counted
 	rec     *Graph // being recorded, or nil
 	scratch [8]byte
 }
@@ -50,51 +52,55 @@ func Open(o Options) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	number, why, err := choose(o.Device)
-	if err != nil {
-		return nil, err
+	d := &Device{isa: isa, threads: threads}
+	onGPU := func(number int) (*Device, error) {
+		return (&Device{isa: isa, threads: threads, gpu: true, storage: storage}).onGPU(number, o.Sync)
 	}
-	d := &Device{isa: isa, threads: threads, why: why, storage: Float32}
-	if number < 0 {
-		d.place = newHost(isa, threads)
-		return d, nil
-	}
-	d.gpu, d.storage = true, storage
-	return d.onGPU(number, o.Sync)
-}
-
-// choose is the number of the GPU that a device name means, -1 for the host, and why.
-func choose(name string) (number int, why string, err error) {
-	switch {
-	case name == "host":
-		return -1, "", nil
-	case name == "" || name == "auto":
+	switch o.Device {
+	case "host":
+	case "", "auto":
 		list, why := GPUs()
 		for _, g := range list {
-			if g.Usable {
-				return g.Number, "the first GPU that can be used", nil
+			if d.why = g.Why; !g.Usable {
+				continue
 			}
-			why = g.Why
+			on, err := onGPU(g.Number)
+			if err == nil {
+				on.why = "the first GPU that can be used"
+				return on, nil
+			}
+			why = err.Error()
 		}
-		return -1, why, nil
+		d.why = cmp.Or(why, d.why)
+	default:
+		number, err := gpuNumber(o.Device)
+		if err != nil {
+			return nil, err
+		}
+		return onGPU(number)
 	}
-	var rest string
-	if n, _ := fmt.Sscanf(name+"\n", "gpu:%d%s\n", &number, &rest); n != 1 || number < 0 || name != fmt.Sprintf("gpu:%d", number) {
-		return 0, "", fmt.Errorf("device %q: want auto, host or gpu:N", name)
+	d.place = newHost(isa, threads)
+	return d, nil
+}
+
+// Unavailable is the error of a device that this machine does not have or cannot use.
+type Unavailable struct{ error }
+
+// gpuNumber is N of "gpu:N", a GPU that can be used.
+func gpuNumber(name string) (number int, err error) {
+	if n, _ := fmt.Sscanf(name, "gpu:%d", &number); n != 1 || name != fmt.Sprintf("gpu:%d", number) || number < 0 {
+		return 0, fmt.Errorf("device %q: want auto, host or gpu:N", name)
 	}
 	list, why := GPUs()
-	for _, g := range list {
-		if g.Number == number {
-			if !g.Usable {
-				return 0, "", fmt.Errorf("device %q: %s", name, g.Why)
-			}
-			return number, "", nil
-		}
-	}
-	if len(list) > 0 {
+	if number < len(list) {
+		why = list[number].Why
+	} else if len(list) > 0 {
 		why = fmt.Sprintf("there are only %d", len(list))
 	}
-	return 0, "", fmt.Errorf("device %q: %s", name, why)
+	if why != "" {
+		return 0, Unavailable{fmt.Errorf("device %q: %s", name, why)}
+	}
+	return number, nil
 }
 
 // GPUInfo is a GPU of this machine.
@@ -178,20 +184,24 @@ func (d *Device) Arithmetic() string {
 // Threads is the number of host workers.
 func (d *Device) Threads() int { return d.threads }
 
-// Bytes is the memory that tensors hold now; PeakBytes the most they held.
-func (d *Device) Bytes() int64     { return d.bytes }
+// Bytes is the memory that tensors hold now.
+func (d *Device) Bytes() int64 { return d.bytes }
+
+// PeakBytes is the most that tensors held.
 func (d *Device) PeakBytes() int64 { return d.peak }
 
 func (d *Device) alloc(bytes int) kernels.Ptr {
-	d.bytes += int64(bytes)
 	if d.sizing {
+		d.need += allocationSize(bytes)
 		return nil
 	}
+	d.bytes += int64(bytes)
 	p, err := d.place.alloc(bytes)
 	if err != nil {
 		d.bytes -= int64(bytes)
 		// The machine's fault, but found where no error can be returned; Guard turns it into one.
-		panic(OutOfMemory{Wanted: int64(bytes), Held: d.bytes})
+		free, _ := d.place.available()
+		panic(OutOfMemory{Wanted: int64(bytes), Held: d.bytes, Free: free})
 	}
 	d.peak = max(d.peak, d.bytes)
 	return p
@@ -203,16 +213,23 @@ func (d *Device) alloc(bytes int) kernels.Ptr {
 func (d *Device) Reserve(what string, build func()) {
 	free, known := d.place.available()
 	if known && !d.sizing {
-		before := d.bytes
-		d.sizing = true
+		d.sizing, d.need = true, 0
 		build()
-		need := d.bytes - before
-		d.sizing, d.bytes = false, before
-		if need > free {
-			panic(OutOfMemory{What: what, Wanted: need, Held: before, Free: free})
+		d.sizing = false
+		if d.need > free {
+			panic(OutOfMemory{What: what, Wanted: d.need, Held: d.bytes, Free: free})
 		}
 	}
 	build()
+}
+
+// allocationSize is what a GPU's driver takes for an allocation: whole pages of 2 MiB for a large one.
+func allocationSize(bytes int) int64 {
+	page := int64(512)
+	if bytes > 1<<20 {
+		page = 2 << 20
+	}
+	return (int64(bytes) + page - 1) / page * page
 }
 
 // OutOfMemory is the panic of an allocation that the machine refused; see [Guard]. Bytes; Free where it is known.

@@ -91,8 +91,8 @@ type Values struct {
 	owned bool
 }
 
-// Values copies a tensor's values, unless they already lie in host memory. A border counts as values: zeros quantize
-// without error at every step. It waits for the work on the queue.
+// Values copies a tensor's values, unless they already lie in host memory; there a border counts as values, since zeros
+// quantize without error at every step. It waits for the work on the queue.
 func (t *Tensor) Values() Values {
 	if !t.dev.gpu {
 		n := t.Len()

@@ -53,11 +53,11 @@ const bufferBytes = 1 << 20
 func (d *Device) onGPU(number int, sync bool) (*Device, error) {
 	images := kernels.Fatbins()
 	if len(images) == 0 {
-		return nil, errors.New("device gpu: this program carries no kernels: it was built before `make kernels`")
+		return nil, Unavailable{errors.New("device gpu: this program carries no kernels: it was built before `make kernels`")}
 	}
 	ctx, err := driver.Open(number, images)
 	if err != nil {
-		return nil, fmt.Errorf("device %w", err)
+		return nil, Unavailable{fmt.Errorf("device %w", err)}
 	}
 	d.place = &gpu{number: number, ctx: ctx, sync: sync, buffer: make([]byte, bufferBytes), live: map[kernels.Ptr]bool{}}
 	return d, nil
@@ -67,6 +67,9 @@ func (d *Device) onGPU(number int, sync bool) (*Device, error) {
 func (g *gpu) must(err error) {
 	if err != nil {
 		g.failed = true
+		if driver.Lost(err) && !g.sync {
+			err = fmt.Errorf("%w; --sync would name the op", err)
+		}
 		panic(Failure{err})
 	}
 }
@@ -131,6 +134,9 @@ func (g *gpu) copyWithin(dst, src kernels.Ptr, bytes int) {
 
 func (g *gpu) pinned(bytes int) []byte {
 	b, err := g.ctx.Pinned(bytes)
+	if driver.OutOfMemory(err) {
+		panic(OutOfMemory{What: "a batch on its way to the GPU, in host memory", Wanted: int64(bytes)})
+	}
 	g.must(err)
 	return b
 }

@@ -44,10 +44,10 @@ func (d *Device) NewInbox(tensors ...*Tensor) *Inbox {
 // Open gives the memory of the next batch, to be written before Send.
 func (b *Inbox) Open() { b.dev.place.waitSent() }
 
-// Uint8 is the i-th tensor's memory of the next batch, and Int32 the same of an i32 tensor.
+// Uint8 is the i-th tensor's memory of the next batch.
 func (b *Inbox) Uint8(i int) []uint8 { return b.parts[i].src }
 
-// Int32 is the i-th tensor's memory of the next batch.
+// Int32 is that of an i32 tensor.
 func (b *Inbox) Int32(i int) []int32 {
 	src := b.parts[i].src
 	return unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(src))), len(src)/4)

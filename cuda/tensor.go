@@ -37,7 +37,6 @@ type Tensor struct {
 	dtype  DType
 	dev    *Device
 	owner  bool // frees the memory; a view does not
-	freed  bool
 }
 
 // New returns a zeroed tensor.
@@ -71,13 +70,11 @@ func (d *Device) From(values []float32, shape ...int) *Tensor {
 
 // Free returns the memory; a view's Free does nothing.
 func (t *Tensor) Free() {
-	if t.owner && !t.freed {
+	if t.owner && t.p != nil {
 		t.dev.bytes -= int64(t.Bytes())
-		if t.p != nil {
-			t.dev.place.release(t.p)
-		}
+		t.dev.place.release(t.p)
 	}
-	t.p, t.freed = nil, true
+	t.p = nil
 }
 
 // Shape is the tensor's shape, without the border.
@@ -109,7 +106,7 @@ func (t *Tensor) Bytes() int {
 	return t.act().Elems(t.shape[0]) * t.dtype.Size()
 }
 
-// View is the f32 part of a flat tensor that starts at element offset, under a shape of its own.
+// View is the part of a flat tensor that starts at element offset, under a shape of its own.
 func (t *Tensor) View(offset int, shape ...int) *Tensor {
 	v := &Tensor{shape: slices.Clone(shape), dtype: t.dtype, dev: t.dev}
 	if t.border != 0 || offset < 0 || offset+v.Len() > t.Len() {

@@ -23,9 +23,14 @@ func checkBF16(op string, a Act) {
 	}
 }
 
+const maxGridY = 65535
+
 // eachValue is the launch of a kernel that gives each value of an activation tensor a thread, images along the grid's y.
 func eachValue(kernel string, a Act) func(int) Launch {
 	return func(images int) Launch {
+		if images > maxGridY {
+			panic(fmt.Sprintf("%s: %d images, a grid has room for %d", kernel, images, maxGridY))
+		}
 		l := elementwise(kernel, a.H*a.W*a.C)
 		l.Grid[1] = images
 		return l

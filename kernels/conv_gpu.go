@@ -181,11 +181,13 @@ func checkStorage(op string, want Storage, acts ...Act) {
 	}
 }
 
+const maxValues = math.MaxInt32 - 1024 // a thread beyond the last value must not wrap round
+
 // checkSize panics unless the kernels can count the values of n images in 31 bits.
 func checkSize(op string, n int, acts ...Act) {
 	for _, a := range acts {
-		if a.Elems(n) > math.MaxInt32 {
-			panic(fmt.Sprintf("%s: %d images of [%d,%d,%d] are %d values, want %d at most", op, n, a.H, a.W, a.C, a.Elems(n), math.MaxInt32))
+		if a.Elems(n) > maxValues {
+			panic(fmt.Sprintf("%s: %d images of [%d,%d,%d] are %d values, want %d at most", op, n, a.H, a.W, a.C, a.Elems(n), maxValues))
 		}
 	}
 }

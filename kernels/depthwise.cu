@@ -16,6 +16,7 @@ template <int V, class T> VK_DEVICE void load_values(float (&v)[V], const T *p) 
 // Four pixels of a row a thread, each one chain of fused multiply-adds over the taps.
 template <int V, class T> VK_DEVICE void depthwise(const Plane &p, int c, const T *x, const float *w, const float *bias, T *y, int units) {
 	constexpr int N = 4;
+	if (p.rows <= 0 || p.cols <= 0) return; // a phase of an image smaller than the stride
 	const int vectors = c / V, runs = (p.cols + N - 1) / N, row = (c + 7) / 8 * 8;
 	int i = blockIdx.x * blockDim.x + threadIdx.x;
 	const int channel = i % vectors * V;

@@ -150,7 +150,7 @@ VK_DEVICE uint32_t to_tf32(float f) {
 // throughout a loop, which is dear where there are many.
 VK_DEVICE float4 reload4(const void *shared) {
 	float4 v;
-	asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];" : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w) : "r"(shared_address(shared)));
+	asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];" : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w) : "r"(shared_address(shared)) : "memory");
 	return v;
 }
 #endif

@@ -1,6 +1,9 @@
-// The C ABI of the kernels: one struct of arguments and one function an op.
+// The C ABI of the kernels: one struct of arguments an op, read by the C compiler and by nvcc.
 //
-// Every kernel is a function vk_fn(args, begin, end) that does the units begin..end-1 of its parallel
+// On a GPU a kernel takes the struct by value and, behind it, the number of units as an int; pointers are device
+// addresses, and what only a GPU does in one kernel (unit.cu, act.cu) has no function here.
+//
+// On the host every kernel is a function vk_fn(args, begin, end) that does the units begin..end-1 of its parallel
 // dimension: images for activations, output channels for filters, 1 unit for small serial work. A
 // unit of one kernel reads only the same unit of what the kernels before it in a region wrote, so a
 // region (a list of calls with the same number of units) runs unit by unit with the data still in
@@ -16,8 +19,9 @@ enum { VK_MAX_BITS = 8 }; // candidate bit widths of one gate
 
 typedef void (*vk_fn)(const void *args, int begin, int end);
 
-// An activation tensor f32 [n][h][w][c] inside a border of zeros: the memory is
-// [n][h+2*border][w+2*border][c], p points at its first byte and kernels write the inside only.
+// An activation tensor [n][h][w][c] inside a border of zeros: the memory is
+// [n][h+2*border][w+2*border][c], p points at its first byte and kernels write the inside only. f32; on a GPU whose
+// activations are bf16 the kernels named so read p as that.
 typedef struct {
 	float *p;
 	int h, w, c, border;
@@ -70,7 +74,7 @@ typedef struct {
 	const float *w; // [k][r][s][c/groups]
 	float *forward, *backward; // backward may be null
 } vk_conv_pack_args; // units: k. Lanes of padding are never read into results; they are zero from vk_alloc.
-// dbias[k] += scale * sum over n,p,q of dy, in a fixed order.
+// partial: the sum over the pixels of each image of dy, in a fixed order.
 typedef struct {
 	vk_act dy;
 	float *partial; // [n][c]; GPU: [rows][c], each the sum of a run of the batch's pixels

@@ -81,7 +81,7 @@ type PlanOptions struct {
 type Plan struct {
 	Params  *Params
 	Options PlanOptions
-	Input   *cuda.Tensor // f32 [N,H,W,C]: the images, normalised
+	Input   *cuda.Tensor // [N,H,W,C]: the images, normalised
 	Labels  *cuda.Tensor // i32 [N]
 	Logits  *cuda.Tensor // f32 [N,1,1,classes]
 	Loss    *cuda.Tensor // f32 [2]: sum over the batch of cross-entropy, and of right answers

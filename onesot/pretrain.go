@@ -41,7 +41,8 @@ func NewPretrainer(params *nn.Params, s Settings, set *data.Set, a nn.Augment) *
 // Step trains on one batch: step of steps, the images of split at positions.
 func (t *Pretrainer) Step(step, steps int, split data.Split, positions []int) Terms {
 	t.Enqueue(step, steps, split, positions)
-	return t.Report()[0]
+	all := t.Report()
+	return all[len(all)-1]
 }
 
 // Enqueue puts a step on the device's queue; Report tells how it went.

@@ -5,7 +5,7 @@ import "vimps-gpu/cuda"
 // Profile turns the timing of each op of the training step on or off and clears what was counted.
 func (n *Supernet) Profile(on bool) { profile(n.stepGraphs(), on) }
 
-// OpTimes is the CPU seconds that each op of the steps took since Profile(true), all workers together.
+// OpTimes is the seconds that each op of the steps took since Profile(true): of the CPU, all workers together, or of the GPU.
 func (n *Supernet) OpTimes() map[string]float64 { return opTimes(n.stepGraphs()) }
 
 func (n *Supernet) stepGraphs() []*cuda.Graph {
@@ -15,7 +15,7 @@ func (n *Supernet) stepGraphs() []*cuda.Graph {
 // Profile turns the timing of each op of the step on or off and clears what was counted.
 func (t *Pretrainer) Profile(on bool) { t.step.Profile(on) }
 
-// OpTimes is the CPU seconds that each op of the steps took since Profile(true), all workers together.
+// OpTimes is the seconds that each op of the steps took since Profile(true): of the CPU, all workers together, or of the GPU.
 func (t *Pretrainer) OpTimes() map[string]float64 { return t.step.OpTimes() }
 
 func profile(graphs []*cuda.Graph, on bool) {

@@ -160,15 +160,6 @@ func (r *Run) writeFile(name string, data []byte) error {
 	})
 }
 
-// WriteFront writes front.json.
-func (r *Run) WriteFront(f *Front) error {
-	data, err := f.JSON()
-	if err != nil {
-		return err
-	}
-	return r.writeFile(frontFile, data)
-}
-
 // ReadRunFront reads the front.json of a run directory.
 func ReadRunFront(dir string) (*Front, error) { return ReadFront(filepath.Join(dir, frontFile)) }
 

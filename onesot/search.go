@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"vimps-gpu/cuda"
 	"vimps-gpu/nn"
@@ -29,7 +30,7 @@ var ErrInterrupted = errors.New("interrupted; the state is saved")
 // ErrDiverged ends a training whose loss or state is no longer finite.
 var ErrDiverged = errors.New("training diverged")
 
-// Progress is told after every step.
+// Progress is told of every step, of several at a time where a GPU is left to itself for as many.
 type Progress struct {
 	Phase       Phase
 	Step, Steps int // steps done, of the phase
@@ -38,6 +39,8 @@ type Progress struct {
 	Terms       Terms
 	EpochEnd    bool
 	Epoch       Terms // mean over the epoch, at its end
+	First       int   // where this process began, and when
+	Began       time.Time
 }
 
 // Options of running that do not change what is computed.
@@ -102,52 +105,6 @@ func NewSearch(dev *cuda.Device, run *Run, set *data.Set, custom func(*quant.Spa
 	}
 	s.Net, err = NewSupernet(dev, s.graph, s.Space, s.Cost, c.Settings)
 	return s, err
-}
-
-// NetAndSpace builds a configuration's net for a data set, and the space of its bit widths.
-func NetAndSpace(c Config, set *data.Set) (*nn.Graph, *quant.Space, error) {
-	m, err := model.Find(c.Model)
-	if err != nil {
-		return nil, nil, err
-	}
-	g, err := m.Graph(set.Train.H(), set.Train.W(), set.Train.C(), len(set.Classes))
-	if err != nil {
-		return nil, nil, err
-	}
-	space, err := c.Space(g.Layers())
-	return g, space, err
-}
-
-// Space is what the configuration searches in a net of these layers.
-func (c Config) Space(layers []quant.Layer) (*quant.Space, error) {
-	policy, err := c.Policy()
-	if err != nil {
-		return nil, err
-	}
-	return quant.NewSpace(layers, policy)
-}
-
-// Policy says which bit widths the configuration searches.
-func (c Config) Policy() (quant.Policy, error) {
-	policy := quant.Policy{WeightBits: c.WeightBits, InputBits: c.InputBits}
-	var err error
-	if policy.First, err = quant.ParsePin(c.FirstLayer); err != nil {
-		return policy, fmt.Errorf("--first-layer: %w", err)
-	}
-	if policy.Last, err = quant.ParsePin(c.LastLayer); err != nil {
-		return policy, fmt.Errorf("--last-layer: %w", err)
-	}
-	return policy, nil
-}
-
-// Splits cuts the training images in two: those that are trained on and those that children are selected by. Test
-// images select nothing.
-func Splits(c Config, set *data.Set) (train, val data.Split) {
-	all := set.Train
-	if c.TrainImages > 0 && c.TrainImages < all.Len() {
-		_, all = all.Holdout(float64(c.TrainImages)/float64(all.Len()), c.Settings.Seed)
-	}
-	return all.Holdout(c.Settings.HoldOut, c.Settings.Seed)
 }
 
 // Train runs what is left of the training, from the state on disk where resume is set.
@@ -228,7 +185,7 @@ func (s *Search) loop(ctx context.Context, o Options, epochs int, t trainer) err
 	perEpoch := s.train.Len() / batch // a last partial batch is dropped
 	steps := epochs * perEpoch
 	order := make([]int, s.train.Len())
-	ordered, saved := -1, s.step
+	ordered, saved, first, began := -1, s.step, s.step, time.Now()
 	for s.step < steps {
 		if ctx.Err() != nil {
 			if err := s.save(); err != nil {
@@ -236,7 +193,7 @@ func (s *Search) loop(ctx context.Context, o Options, epochs int, t trainer) err
 			}
 			return ErrInterrupted
 		}
-		for next := s.step; next < steps && !t.full() && (next == s.step || !s.pause(next, perEpoch, saved, o)); next++ {
+		for next := s.step; ctx.Err() == nil && next < steps && !t.full() && (next == s.step || !s.pause(next, perEpoch, saved, o)); next++ {
 			if epoch := next / perEpoch; epoch != ordered {
 				nn.Order(order, s.run.Config.Settings.Seed, epoch+s.phase.epochBase())
 				ordered = epoch
@@ -244,12 +201,14 @@ func (s *Search) loop(ctx context.Context, o Options, epochs int, t trainer) err
 			at := next % perEpoch * batch
 			t.Enqueue(next, steps, s.train, order[at:at+batch])
 		}
-		for _, terms := range t.Report() {
+		reports := t.Report()
+		for i, terms := range reports {
 			if total := terms.Total(); math.IsNaN(total) || math.IsInf(total, 0) {
-				return s.diverged(saved, t.nonFinite())
+				return s.diverged(saved, t.nonFinite(), len(reports)-1-i)
 			}
 			s.step++
-			if err := s.reported(terms, epochs, perEpoch, steps, o); err != nil {
+			p := Progress{Phase: s.phase, Step: s.step, Steps: steps, Images: batch, Epochs: epochs, Terms: terms, First: first, Began: began}
+			if err := s.reported(p, perEpoch, o); err != nil {
 				return err
 			}
 		}
@@ -268,10 +227,9 @@ func (s *Search) pause(next, perEpoch, saved int, o Options) bool {
 	return next%perEpoch == 0 || next-saved >= o.SaveEvery
 }
 
-// reported takes in what step s.step-1 came to.
-func (s *Search) reported(terms Terms, epochs, perEpoch, steps int, o Options) error {
-	s.sum.add(terms)
-	p := Progress{Phase: s.phase, Step: s.step, Steps: steps, Images: s.run.Config.Settings.Batch, Epochs: epochs, Terms: terms}
+// reported takes in what a step came to.
+func (s *Search) reported(p Progress, perEpoch int, o Options) error {
+	s.sum.add(p.Terms)
 	if s.step%perEpoch == 0 {
 		p.EpochEnd, p.Epoch = true, s.sum.scaled(1/float64(perEpoch))
 		s.sum = Terms{}
@@ -291,7 +249,12 @@ func (p Phase) epochBase() int {
 	return 0
 }
 
-func (s *Search) diverged(saved int, where string) error {
+// diverged is the error of step s.step, whose first values that are not finite are in where; later tells how many
+// steps had been done by the time it was looked.
+func (s *Search) diverged(saved int, where string, later int) error {
+	if later > 0 {
+		where += fmt.Sprintf(", as it is %d steps later", later)
+	}
 	return fmt.Errorf("%w at %s step %d: the loss is not finite, and the first values that are not are in %s; "+
 		"lower the learning rates (--learning-rate, --step-learning-rate) or raise --warm-up; the state on disk is the good one of step %d",
 		ErrDiverged, s.phase, s.step+1, where, saved)

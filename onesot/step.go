@@ -29,7 +29,8 @@ func (t Terms) Total() float64 { return t.Task + t.Hardware + t.Prior + t.Simila
 // Step trains on one batch: step of steps, the images of split at positions.
 func (n *Supernet) Step(step, steps int, split data.Split, positions []int) Terms {
 	n.Enqueue(step, steps, split, positions)
-	return n.Report()[0]
+	all := n.Report()
+	return all[len(all)-1]
 }
 
 // Enqueue puts a step on the device's queue; Report tells how it went. history.room steps may wait for that.

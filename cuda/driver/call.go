@@ -22,9 +22,12 @@ type calls struct {
 	timer   *time.Timer
 }
 
-// callPatience is how much longer than the patience of [Context.SetPatience] a single driver call may take: some wait
-// for all that is on the GPU.
-const callPatience = 10
+const (
+	// defaultPatience is how long a wait may see no progress unless [Context.SetPatience] says otherwise.
+	defaultPatience = time.Minute
+	// callPatience is how much longer than that a single driver call may take: some wait for all that is on the GPU.
+	callPatience = 10
+)
 
 func newCalls() calls {
 	// A result has room to be left behind by a call that comes back after all.
@@ -35,6 +38,35 @@ func newCalls() calls {
 		}
 	}()
 	return k
+}
+
+// stop ends the goroutine, after the call that it is in if that ever comes back.
+func (k *calls) stop() {
+	close(k.jobs)
+	k.timer.Stop()
+}
+
+// within makes driver calls that need no context, for what comes before there is one. It leaves them behind when they
+// do not come back within the limit.
+func within[T any](limit time.Duration, call string, f func() (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	answers := make(chan answer, 1) // room to be left behind
+	go func() {
+		value, err := f()
+		answers <- answer{value, err}
+	}()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case a := <-answers:
+		return a.value, a.err
+	case <-timer.C:
+		var none T
+		return none, noAnswer(call, limit)
+	}
 }
 
 // ask makes a driver call, and fails when the context is lost or the call does not come back.
@@ -80,7 +112,7 @@ func (c *Context) current(call string, f func() error) error {
 
 // silent gives the GPU up.
 func (c *Context) silent(call string, after time.Duration) error {
-	c.dead = &Error{Call: fmt.Sprintf("gpu:%d: %s", c.n, call), Text: fmt.Sprintf("the GPU does not answer: no progress for %v", after)}
+	c.dead = noAnswer(fmt.Sprintf("gpu:%d: %s", c.n, call), after)
 	return c.dead
 }
 

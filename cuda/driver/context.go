@@ -36,7 +36,7 @@ type Context struct {
 	patience time.Duration
 	capture  bool  // inside [Context.Capture]
 	fresh    bool  // memory has been allocated since the last ConsumedMark
-	dead     error // the first error after which the GPU does no more for this process
+	dead     error // the first error after which the GPU does no more for this process, in the end errClosed
 }
 
 // stream is a stream as cu and as our own C know it.
@@ -58,31 +58,37 @@ const sharedWithoutOptIn = 48 << 10
 // Open makes GPU n ready and loads the images, fatbins or PTX by any name, into it. It fails, naming the card, when
 // there is no such GPU or an image has no code for it.
 func Open(n int, images map[string][]byte) (*Context, error) {
-	c, err := open(n, images)
+	c, err := open(n, images, defaultPatience)
 	if err != nil {
 		return nil, fmt.Errorf("gpu:%d: %w", n, err)
 	}
 	return c, nil
 }
 
-func open(n int, images map[string][]byte) (*Context, error) {
-	if text, ok := Status(); !ok {
-		return nil, errors.New(text)
+func open(n int, images map[string][]byte, patience time.Duration) (*Context, error) {
+	limit := callPatience * patience
+	if _, err := start(limit); err != nil {
+		return nil, err
 	}
-	count, err := cu.NumDevices()
+	count, err := numDevices(limit)
 	if err != nil {
-		return nil, failed("cuDeviceGetCount", err)
+		return nil, err
 	}
 	if n < 0 || n >= count {
 		return nil, fmt.Errorf("the driver sees %d GPU(s), numbered from 0", count)
 	}
-	c := &Context{n: n, home: map[string]cu.Module{}, funcs: map[string]*Function{}, patience: time.Minute, calls: newCalls()}
-	if c.device, c.Info, err = describe(n); err != nil {
+	c := &Context{n: n, home: map[string]cu.Module{}, funcs: map[string]*Function{}, patience: patience}
+	if c.device, c.Info, err = describe(limit, n); err != nil {
 		return nil, err
 	}
-	if c.cu, err = c.device.RetainPrimaryCtx(); err != nil {
-		return nil, failed("cuDevicePrimaryCtxRetain", err)
+	c.cu, err = within(limit, "cuDevicePrimaryCtxRetain", func() (cu.CUContext, error) {
+		primary, err := c.device.RetainPrimaryCtx()
+		return primary, failed("cuDevicePrimaryCtxRetain", err)
+	})
+	if err != nil {
+		return nil, err
 	}
+	c.calls = newCalls() // from here on Close ends them
 	c.ctx = C.CUcontext(handle(&c.cu))
 	if err := c.makeStreams(); err != nil {
 		return nil, cmp.Or(err, c.Close())
@@ -121,6 +127,9 @@ func (c *Context) makeEvent(e *cu.Event) error {
 	})
 }
 
+// headerVersion is that of the cuda.h of this build, and so of its compiler, as in [Info].
+const headerVersion = C.CUDA_VERSION
+
 // load loads every image, in the order of their names.
 func (c *Context) load(images map[string][]byte) error {
 	for _, name := range slices.Sorted(maps.Keys(images)) {
@@ -134,10 +143,10 @@ func (c *Context) load(images map[string][]byte) error {
 			}
 			return err
 		})
-		var e *Error
-		if errors.As(err, &e) && (e.Code == C.CUDA_ERROR_NO_BINARY_FOR_GPU || e.Code == C.CUDA_ERROR_UNSUPPORTED_PTX_VERSION) {
-			return fmt.Errorf("no code for %s (compute capability %d.%d, driver for CUDA %d.%d) in this program, which carries %s: %w", c.Name,
-				c.ComputeCapability[0], c.ComputeCapability[1], c.DriverVersion/1000, c.DriverVersion%1000/10, inventory(images), err)
+		if noCode(err) {
+			return fmt.Errorf("no code for %s (compute capability %d.%d, driver for CUDA %d.%d) in this program, which carries %s, made by CUDA %d.%d: %w", c.Name,
+				c.ComputeCapability[0], c.ComputeCapability[1], c.DriverVersion/1000, c.DriverVersion%1000/10, inventory(images),
+				headerVersion/1000, headerVersion%1000/10, err)
 		}
 		if err != nil {
 			return err
@@ -169,15 +178,23 @@ func (c *Context) Function(name string) (*Function, error) {
 }
 
 // Close gives back the modules, streams, staging memory and the primary context. Memory from [Context.Alloc] is the
-// caller's to free before. Of a lost GPU nothing is given back: the driver has freed it, or does not answer.
+// caller's to free before. Of a lost GPU nothing is given back: the driver has freed it, or does not answer. Every later
+// call on c fails, but Close itself, which then does nothing.
 func (c *Context) Close() error {
-	if c.dead != nil {
+	if c.dead == errClosed {
 		return nil
 	}
-	defer close(c.calls.jobs)
-	err := cmp.Or(c.stage.free(c), c.marks.free(c), c.free())
-	return cmp.Or(err, c.current("cuDevicePrimaryCtxRelease", c.device.ReleasePrimaryCtx))
+	var err error
+	if c.dead == nil {
+		err = cmp.Or(c.stage.free(c), c.marks.free(c), c.free())
+		err = cmp.Or(err, c.current("cuDevicePrimaryCtxRelease", c.device.ReleasePrimaryCtx))
+	}
+	c.calls.stop()
+	c.dead = errClosed
+	return err
 }
+
+var errClosed = errors.New("the GPU has been closed")
 
 func (c *Context) free() error {
 	var errs []error

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"time"
 )
 
 // Error is a driver call that failed.
@@ -30,6 +31,18 @@ func (e *Error) Error() string {
 func OutOfMemory(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Code == C.CUDA_ERROR_OUT_OF_MEMORY
+}
+
+// Lost tells whether nothing can be done with a GPU after err: a kernel failed on it, it is gone, or it
+// does not answer.
+func Lost(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && (e.Code == 0 || sticky(e.Code))
+}
+
+// noAnswer is the error of a driver call that does not come back, or a wait that sees no progress.
+func noAnswer(call string, after time.Duration) error {
+	return &Error{Call: call, Text: fmt.Sprintf("the GPU does not answer: no progress for %v", after)}
 }
 
 // failure is a result of the driver as an error, nil for success.
@@ -68,7 +81,7 @@ func failed(call string, err error) error {
 	if v := reflect.ValueOf(err); v.Kind() == reflect.Int {
 		return failure(call, C.CUresult(v.Int()))
 	}
-	return &Error{Call: call, Text: err.Error()}
+	return fmt.Errorf("%s: %w", call, err)
 }
 
 // sticky tells whether nothing can be done with a context after this error.
@@ -77,7 +90,23 @@ func sticky(code int) bool {
 	case C.CUDA_ERROR_DEINITIALIZED, C.CUDA_ERROR_ECC_UNCORRECTABLE, C.CUDA_ERROR_NVLINK_UNCORRECTABLE, C.CUDA_ERROR_DEVICE_UNAVAILABLE,
 		C.CUDA_ERROR_ILLEGAL_ADDRESS, C.CUDA_ERROR_LAUNCH_TIMEOUT, C.CUDA_ERROR_CONTEXT_IS_DESTROYED, C.CUDA_ERROR_ASSERT,
 		C.CUDA_ERROR_HARDWARE_STACK_ERROR, C.CUDA_ERROR_ILLEGAL_INSTRUCTION, C.CUDA_ERROR_MISALIGNED_ADDRESS,
-		C.CUDA_ERROR_INVALID_ADDRESS_SPACE, C.CUDA_ERROR_INVALID_PC, C.CUDA_ERROR_LAUNCH_FAILED:
+		C.CUDA_ERROR_INVALID_ADDRESS_SPACE, C.CUDA_ERROR_INVALID_PC, C.CUDA_ERROR_LAUNCH_FAILED,
+		C.CUDA_ERROR_EXTERNAL_DEVICE, C.CUDA_ERROR_MPS_CLIENT_TERMINATED, C.CUDA_ERROR_UNKNOWN: // the last is what a card says that fell off its bus
+		return true
+	}
+	return false
+}
+
+// noCode tells whether the driver found nothing in an image that it can run on the card: it is older than the
+// compiler, or the card is newer.
+func noCode(err error) bool {
+	var e *Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code {
+	case C.CUDA_ERROR_NO_BINARY_FOR_GPU, C.CUDA_ERROR_UNSUPPORTED_PTX_VERSION, C.CUDA_ERROR_INVALID_IMAGE, C.CUDA_ERROR_INVALID_PTX,
+		C.CUDA_ERROR_INVALID_SOURCE, C.CUDA_ERROR_JIT_COMPILER_NOT_FOUND:
 		return true
 	}
 	return false

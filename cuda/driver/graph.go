@@ -25,9 +25,10 @@ func (c *Context) Capture(f func() error) (g *GraphExec, err error) {
 		return nil, errors.New("capture of a graph inside another")
 	}
 	err = c.do("cuStreamBeginCapture", func() C.CUresult {
+		runtime.LockOSThread() // the thread that begins a capture has to end it
 		r := C.vimps_begin_capture(c.ctx, c.compute.s)
-		if r == C.CUDA_SUCCESS {
-			runtime.LockOSThread() // the thread that begins a capture has to end it
+		if r != C.CUDA_SUCCESS {
+			runtime.UnlockOSThread()
 		}
 		return r
 	})

@@ -47,11 +47,15 @@ func (c *Context) Free(p unsafe.Pointer) error {
 
 // MemInfo is the GPU's free memory and all its memory, in bytes.
 func (c *Context) MemInfo() (free, total int64, err error) {
+	var room [2]int64 // not the results, which a call that comes back too late must not write
 	err = c.current("cuMemGetInfo", func() (err error) {
-		free, total, err = cu.MemInfo()
+		room[0], room[1], err = cu.MemInfo()
 		return err
 	})
-	return free, total, err
+	if err != nil {
+		return 0, 0, err
+	}
+	return room[0], room[1], nil
 }
 
 // Pinned returns host memory that the GPU reads and writes without the processor's help, for [Context.Prefetch].

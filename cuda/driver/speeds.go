@@ -4,9 +4,6 @@ package driver
 
 import "gorgonia.org/cu"
 
-// LibraryVariable is the environment variable that names another driver to load.
-const LibraryVariable = "VIMPS_LIBCUDA"
-
 // Speeds is what the card says of itself; 0 where it does not.
 type Speeds struct {
 	ClockKHz, MemoryKHz int // highest
@@ -23,5 +20,13 @@ func (c *Context) Speeds() Speeds {
 		}
 		return v
 	}
-	return Speeds{ClockKHz: ask(cu.ClockRate), MemoryKHz: ask(cu.MemoryClockRate), MemoryBits: ask(cu.GlobalMemoryBusWidth), L2: ask(cu.L2CacheSize)}
+	var s Speeds
+	err := c.current("cuDeviceGetAttribute", func() error {
+		s = Speeds{ClockKHz: ask(cu.ClockRate), MemoryKHz: ask(cu.MemoryClockRate), MemoryBits: ask(cu.GlobalMemoryBusWidth), L2: ask(cu.L2CacheSize)}
+		return nil
+	})
+	if err != nil {
+		return Speeds{}
+	}
+	return s
 }

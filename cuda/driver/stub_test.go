@@ -8,10 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // A case of stubCases runs in a process of its own whose driver is testdata/stub.c, and prints.
@@ -48,6 +50,39 @@ var stubCases = map[string]func(){
 		fmt.Println(err)
 		fmt.Println(c.Synchronize(), c.Close())
 	},
+	"hangs": func() {
+		const patience = 20 * time.Millisecond
+		_, err := open(0, nil, patience)
+		fmt.Println(err, Lost(err))
+		if _, err = devices(callPatience * patience); err != nil {
+			fmt.Println(err, Lost(err))
+		}
+	},
+	"closed": func() {
+		before := runtime.NumGoroutine()
+		for _, lost := range []bool{false, true} {
+			c, err := Open(0, nil)
+			if err != nil {
+				panic(err)
+			}
+			if lost {
+				c.SetPatience(time.Millisecond)
+				fmt.Println(Lost(c.Synchronize()))
+			}
+			fmt.Println(c.Close(), c.Close(), c.Free(unsafe.Pointer(new(int))), c.Synchronize(), c.Speeds())
+		}
+		// Neither these nor a failed Open leave a goroutine.
+		_, noGPU := Open(7, nil)
+		_, noCode := Open(0, map[string][]byte{"conv": fatbin(fatbinPTX, 120)})
+		fmt.Println(noGPU != nil, noCode != nil)
+		for range 1000 {
+			if runtime.NumGoroutine() <= before {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		fmt.Println(runtime.NumGoroutine() - before)
+	},
 	"missing function": func() {
 		c, err := Open(0, nil)
 		if err != nil {
@@ -81,6 +116,7 @@ func TestWithoutADriver(t *testing.T) {
 		return
 	}
 	const none = "/nonexistent/libcuda.so.1"
+	compiler := fmt.Sprintf("%d.%d", headerVersion/1000, headerVersion%1000/10)
 	noGPU, wedged := stub(t, 100), stub(t, 0)
 	for _, c := range []struct{ driver, name, want string }{
 		{none, "status", none + " cannot be loaded: " + none + ": cannot open shared object file: No such file or directory false"},
@@ -89,16 +125,26 @@ func TestWithoutADriver(t *testing.T) {
 		{noGPU, "status", "cuInit: no CUDA-capable device is detected (CUDA_ERROR_NO_DEVICE, 100) false"},
 		{noGPU, "open", "gpu:0: cuInit: no CUDA-capable device is detected"},
 		{wedged, "status", "driver for CUDA 12.8 true"},
-		{wedged, "no code for the card", "gpu:0: no code for S (compute capability 9.9, driver for CUDA 12.8) in this program, which carries compute_120, sm_80: "},
+		{wedged, "no code for the card", "gpu:0: no code for S (compute capability 9.9, driver for CUDA 12.8) in this program, which carries compute_120, sm_80, made by CUDA " + compiler + ": loading the kernels of conv: "},
 		{wedged, "wedged", "gpu:0: waiting for the GPU: the GPU does not answer: no progress for 20ms\n" +
 			"gpu:0: waiting for the GPU: the GPU does not answer: no progress for 20ms <nil>"},
 		{wedged, "stuck", "gpu:0: cuMemGetInfo: the GPU does not answer: no progress for 20ms\n" +
 			"gpu:0: cuMemGetInfo: the GPU does not answer: no progress for 20ms <nil>"},
+		{wedged, "hangs cuInit", "cuInit: the GPU does not answer: no progress for 200ms true\n" +
+			"cuInit: the GPU does not answer: no progress for 200ms true\n"},
+		{wedged, "hangs cuDeviceGetCount", "cuDeviceGetCount: the GPU does not answer: no progress for 200ms true\n" +
+			"cuDeviceGetCount: the GPU does not answer: no progress for 200ms true\n"},
+		{wedged, "hangs cuDeviceGetName", "cuDeviceGet and its attributes: the GPU does not answer: no progress for 200ms true\n" +
+			"gpu:0: cuDeviceGet and its attributes: the GPU does not answer: no progress for 200ms true\n"},
+		{wedged, "hangs cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxRetain: the GPU does not answer: no progress for 200ms true\nPASS\n"},
+		{wedged, "closed", "<nil> <nil> the GPU has been closed the GPU has been closed {0 0 0 0}\ntrue\n" +
+			"<nil> <nil> the GPU has been closed the GPU has been closed {0 0 0 0}\ntrue true\n0\n"},
 		{wedged, "missing function", "cuMemHostAlloc of 8 bytes: this driver has no function cuMemHostAlloc; a newer driver has it (CUDA_ERROR_NOT_FOUND, 500)\n" +
 			"cuMemHostAlloc of 8 bytes: this driver has no function cuMemHostAlloc; a newer driver has it (CUDA_ERROR_NOT_FOUND, 500)"},
 	} {
 		child := exec.Command(os.Args[0], "-test.run=TestWithoutADriver")
-		child.Env = append(os.Environ(), "VIMPS_LIBCUDA="+c.driver, "VIMPS_TEST_STUB="+c.name, "LD_BIND_NOW=1", "GORACE=atexit_sleep_ms=0")
+		name, hangs, _ := strings.Cut(c.name, " cu")
+		child.Env = append(os.Environ(), "VIMPS_LIBCUDA="+c.driver, "VIMPS_TEST_STUB="+name, "VIMPS_STUB_HANGS=cu"+hangs, "LD_BIND_NOW=1", "GORACE=atexit_sleep_ms=0")
 		got, err := child.CombinedOutput()
 		if err != nil || !strings.HasPrefix(string(got), c.want) {
 			t.Errorf("%s: %v\n%s\nwant %s", c.name, err, got, c.want)

@@ -8,7 +8,7 @@ import (
 )
 
 // Inbox brings batch after batch into the same tensors. On a GPU the next batch is copied, from pinned memory and on a
-// stream of its own, while the queue works on the one before; the host waits only when it is two batches ahead.
+// stream of its own, while the queue works on the one before; the host waits when it is more than a batch ahead.
 type Inbox struct {
 	dev   *Device
 	parts []part

@@ -66,7 +66,7 @@ func TestSimMutations(t *testing.T) {
 	}
 	_, gpu := onBoth(t, "tf32")
 	if _, simulated := simcount.Counter("launches"); !simulated {
-		t.Skip("needs the simulated GPU of make sim in VIMPS_LIBCUDA, this is ", gpu.Name())
+		skipUnlessSet(t, "needs the simulated GPU of make sim in VIMPS_LIBCUDA, this is "+gpu.Name())
 	}
 	points := runMutants(t)
 	counts := map[string]int{}

@@ -18,7 +18,7 @@ func countTraffic(t *testing.T, f func()) (c traffic) {
 		for i, name := range []string{"global_load_bytes", "global_load_sectors", "global_store_bytes", "global_store_sectors"} {
 			n, ok := simcount.Counter(name)
 			if !ok {
-				t.Skip("needs the simulated GPU, which counts")
+				skipUnlessSet(t, "needs the simulated GPU, which counts")
 			}
 			v[i] = float64(n)
 		}

@@ -10,15 +10,21 @@ import (
 	"testing"
 )
 
+// skipUnlessSet skips a test that lacks the simulated GPU; where VIMPS_LIBCUDA names it, as make test-sim does, it fails.
+func skipUnlessSet(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("VIMPS_LIBCUDA") != "" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
+
 // onBoth gives the host, whose arithmetic is that of a GPU where it fuses, and the GPU at a precision.
 func onBoth(t *testing.T, precision string) (host, gpu *Device) {
 	t.Helper()
 	gpu, err := Open(Options{Device: "gpu:0", Precision: precision})
 	if err != nil {
-		if os.Getenv("VIMPS_LIBCUDA") != "" {
-			t.Fatal(err) // there is the simulated one
-		}
-		t.Skip("needs a GPU, or the simulated one of make test-sim: ", err)
+		skipUnlessSet(t, "needs a GPU, or the simulated one of make test-sim: "+err.Error())
 	}
 	t.Cleanup(gpu.Close)
 	host = open(t, Options{Device: "host"})

@@ -43,7 +43,7 @@ func App(stdout, stderr io.Writer) *cli.App {
 		ExitErrHandler:  func(*cli.Context, error) {}, // Main maps errors to codes
 		HideHelpCommand: true,
 		Commands: []*cli.Command{
-			searchCommand(), sweepCommand(), pickCommand(), evalCommand(), showCommand(),
+			searchCommand(), sweepCommand(), pickCommand(), finetuneCommand(), evalCommand(), showCommand(),
 			modelsCommand(), dataCommand(), benchCommand(), devicesCommand(), versionCommand(),
 		},
 		Action: noCommand,
@@ -66,7 +66,7 @@ func prepare(commands []*cli.Command) {
 		c.Description += "\n\n" + exitCodes
 		action := c.Action
 		c.Action = func(ctx *cli.Context) error {
-			if ctx.Args().Present() {
+			if ctx.Args().Present() && ctx.Command.ArgsUsage == "" {
 				return usagef("unexpected argument %q; every option of %s is a flag (see --help)", ctx.Args().First(), ctx.Command.FullName())
 			}
 			return cuda.Guard(func() error { return action(ctx) })

@@ -9,11 +9,12 @@ import (
 	"vimps-gpu/bench"
 	"vimps-gpu/cuda"
 	"vimps-gpu/onesot"
+	"vimps-gpu/onesot/method/oneshot"
 	"vimps-gpu/quant"
 )
 
 func benchCommand() *cli.Command {
-	return &cli.Command{Name: "bench", Usage: "measure speed", Subcommands: []*cli.Command{benchStepCommand(), benchGPUCommand(), benchGPUReportCommand()}}
+	return &cli.Command{Name: "bench", Usage: "compare search systems; measure speed", Subcommands: []*cli.Command{benchRunCommand(), benchStepCommand(), benchGPUCommand(), benchGPUReportCommand()}}
 }
 
 func benchStepCommand() *cli.Command {
@@ -40,7 +41,7 @@ func benchStep(c *cli.Context) error {
 	if steps := c.Int("steps"); steps < 1 || steps > 100000 {
 		return usagef("--steps %d: want 1 to 100000", steps)
 	}
-	config := defaultConfig(onesot.OneShot, c.String("model"))
+	config := defaultConfig(oneshot.New(), c.String("model"))
 	if err := applyFlags(c, &config); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -19,18 +20,21 @@ import (
 )
 
 const (
-	defaultModel = "digitsnet"
-	defaultData  = "digits"
+	defaultModel  = "digitsnet"
+	defaultData   = "digits"
+	defaultMethod = string(onesot.OneShot)
 )
 
 // defaultConfig is what a search does where no flag says otherwise.
-func defaultConfig(m onesot.Method, model string) onesot.Config {
+func defaultConfig(system onesot.System, model string) onesot.Config {
 	p := quant.DefaultPolicy()
-	return onesot.Config{
+	config := onesot.Config{
 		Version: Version, Model: model, Data: defaultData,
 		WeightBits: p.WeightBits, InputBits: p.InputBits, FirstLayer: p.First.String(), LastLayer: p.Last.String(),
-		Settings: onesot.Defaults(m, model),
+		Settings: system.Defaults(onesot.ModelSettings(model)), Asked: system.Asks().Default,
 	}
+	config.Settings.Method = onesot.Method(system.Name())
+	return config
 }
 
 // netFlags choose the net, its data and its weights.
@@ -62,17 +66,16 @@ func settingFlags(list []setting) []cli.Flag {
 }
 
 // newConfig is the configuration that the flags ask for, without what the data and the device add.
-func newConfig(c *cli.Context) (onesot.Config, error) {
-	model, method := c.String("model"), onesot.Method(c.String("method"))
-	if model == "" {
-		model = defaultModel
+func newConfig(c *cli.Context) (onesot.Config, onesot.System, error) {
+	system, err := findSystem(cmp.Or(c.String("method"), defaultMethod))
+	if err != nil {
+		return onesot.Config{}, nil, asUsage(wrapFlag("method", err))
 	}
-	if method == "" {
-		method = onesot.OneShot
+	config := defaultConfig(system, cmp.Or(c.String("model"), defaultModel))
+	if err := applyFlags(c, &config); err != nil {
+		return config, nil, err
 	}
-	config := defaultConfig(method, model)
-	err := applyFlags(c, &config)
-	return config, err
+	return config, system, applySystemFlags(c, system, &config)
 }
 
 // applyFlags overwrites what flags were given for, and checks the outcome.
@@ -81,9 +84,6 @@ func applyFlags(c *cli.Context, config *onesot.Config) error {
 		if c.IsSet(name) {
 			*field = c.String(name)
 		}
-	}
-	if c.IsSet("method") {
-		config.Settings.Method = onesot.Method(c.String("method"))
 	}
 	if c.Bool("no-recalibrate") {
 		config.Settings.Recalibrate = false
@@ -142,23 +142,36 @@ func hashFile(path string) (string, error) {
 // resumedConfig is the configuration of the run in dir with the flags given now; the two must agree. Data and
 // weights may have moved: their content is compared, not where they lie. A weights file that is gone is missed only
 // if it has not been read yet.
-func resumedConfig(c *cli.Context, dir string, dev *cuda.Device) (onesot.Config, *data.Set, error) {
+func resumedConfig(c *cli.Context, dir string, dev *cuda.Device) (onesot.Config, onesot.System, *data.Set, error) {
+	fail := func(err error) (onesot.Config, onesot.System, *data.Set, error) {
+		return onesot.Config{}, nil, nil, err
+	}
 	old, err := onesot.ReadConfig(dir)
 	if err != nil {
-		return old, nil, err
+		return fail(err)
 	}
 	now := old
 	now.Version = Version
 	if err := applyFlags(c, &now); err != nil {
-		return old, nil, err
+		return fail(err)
+	}
+	if c.IsSet("method") {
+		now.Settings.Method = onesot.Method(c.String("method"))
+	}
+	system, err := recordedSystem(now)
+	if err == nil {
+		err = applySystemFlags(c, system, &now)
+	}
+	if err != nil {
+		return fail(err)
 	}
 	set, err := data.Open(now.Data)
 	if err != nil {
-		return old, nil, err
+		return fail(err)
 	}
 	err = describeInputs(&now, dev, set)
 	if gone := errors.Is(err, fs.ErrNotExist) && !c.IsSet("weights"); err != nil && !gone {
-		return old, nil, err
+		return fail(err)
 	}
 	compared := now
 	if now.DataHash == old.DataHash {
@@ -168,7 +181,7 @@ func resumedConfig(c *cli.Context, dir string, dev *cuda.Device) (onesot.Config,
 		compared.Weights = old.Weights
 	}
 	if diff := old.Differences(compared); len(diff) > 0 {
-		return old, nil, usagef("--resume: run directory %s was made with other settings: %s", dir, strings.Join(diff, "; "))
+		return fail(usagef("--resume: run directory %s was made with other settings: %s", dir, strings.Join(diff, "; ")))
 	}
-	return now, set, nil
+	return now, system, set, nil
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strconv"
@@ -16,18 +17,14 @@ import (
 )
 
 func evalCommand() *cli.Command {
-	flags := append([]cli.Flag{
-		&cli.StringFlag{Name: "run", Usage: "run `DIR`ectory of a trained supernet"},
-		&cli.Float64Flag{Name: "child", Usage: "the child at this hardware penalty (eta)"},
-		&cli.StringFlag{Name: "assignment", Usage: "the child whose bits are in this `FILE`.json"},
-		&cli.StringFlag{Name: "uniform", Usage: "weight/input bits in every searched layer, such as 4/4"},
-		&cli.IntFlag{Name: "point", Usage: "the child with this number in the run's front.json"},
+	flags := append(childFlags(),
+		&cli.StringFlag{Name: "run", Usage: "run `DIR`ectory of a search or a fine-tuning"},
 		&cli.BoolFlag{Name: "fp32", Usage: "the fp32 net of --model in --weights on --data, no run"},
 		&cli.BoolFlag{Name: "no-recalibrate", Usage: "take batch-norm statistics as trained (the default with --fp32)"},
 		&cli.BoolFlag{Name: "recalibrate", Usage: "re-estimate batch-norm statistics (the default for children)"},
 		&cli.BoolFlag{Name: "integer", Usage: "also evaluate the child by exact integer arithmetic, as a deployed net computes"},
-		jsonFlag(),
-	}, netFlags()...)
+		jsonFlag())
+	flags = append(flags, netFlags()...)
 	return &cli.Command{
 		Name:  "eval",
 		Usage: "measure the accuracy of one child, or of an fp32 net",
@@ -86,47 +83,31 @@ type integerScore struct {
 	LossVal float64 `json:"loss_val"`
 }
 
-func (s *session) evaluate(child quant.Assignment, eta float64, integer bool) evaluated {
-	judge := s.search.Judge()
-	defer judge.Free()
-	e := evaluated{Run: s.run.Dir, Recalibrate: s.search.Net.Settings.Recalibrate, Point: judge.Child(child, eta)}
+func (s *session) evaluate(ctx context.Context, child quant.Assignment, eta float64, integer bool) (evaluated, error) {
+	judge, err := s.search.Found.Judge(ctx, child)
+	if err != nil {
+		return evaluated{}, err
+	}
+	e := evaluated{Run: s.run.Dir, Recalibrate: s.search.Settings.Recalibrate, Point: judge.Child(child, eta)}
 	if integer {
 		val, test := judge.Integer(child)
 		e.Integer = &integerScore{val.Accuracy(), test.Accuracy(), val.Loss}
 	}
-	return e
+	return e, nil
 }
 
 func evalChild(c *cli.Context) error {
-	run, err := onesot.ViewRun(c.String("run"))
+	s, err := viewTrained(c)
 	if err != nil {
 		return err
 	}
-	s := &session{run: run}
-	if s.dev, err = openDevice(c, c.App.ErrWriter); err != nil {
-		return err
-	}
 	defer s.close()
-	if run.Config, err = asRecorded(c)(s); err != nil {
-		return err
-	}
-	if err := s.build(nil); err != nil {
-		return err
-	}
-	if err := s.search.LoadTrained(); err != nil {
-		return err
-	}
-	settings := &s.search.Net.Settings
-	settings.Recalibrate = (settings.Recalibrate || c.Bool("recalibrate")) && !c.Bool("no-recalibrate")
+	settings := &s.search.Settings
 	child, eta, err := s.child(c)
 	if err != nil {
 		return err
 	}
-	var e evaluated
-	err = cuda.Guard(func() error {
-		e = s.evaluate(child, eta, c.Bool("integer"))
-		return nil
-	})
+	e, err := s.evaluate(c.Context, child, eta, c.Bool("integer"))
 	if err != nil {
 		return err
 	}
@@ -142,15 +123,30 @@ func evalChild(c *cli.Context) error {
 	return table(w, bitRows(child))
 }
 
+// open loads what a run trained. Of a System that can be asked for any eta, it evaluates the child at --child only.
+func (s *session) open(c *cli.Context) error {
+	if s.system.Asks().Kind == onesot.AskEtas {
+		if s.search.Asked = nil; c.IsSet("child") {
+			eta := c.Float64("child")
+			if err := (sweepPlan{etas: []float64{eta}}).fits(c, s.system, s.run.Config); err != nil {
+				return usagef("--child %g: want %g to %g, where the run was trained, of a oneshot run", eta, s.run.Config.Settings.Eta0, s.run.Config.Settings.Eta1)
+			}
+			s.search.Asked = []float64{eta}
+		}
+	} else if c.IsSet("child") {
+		return usagef("--child: %s cannot be asked for the child at an eta; it goes with a oneshot run", s.system.Name())
+	}
+	settings := &s.search.Settings
+	settings.Recalibrate = (settings.Recalibrate || c.Bool("recalibrate")) && !c.Bool("no-recalibrate")
+	return s.search.Execute(c.Context, onesot.Options{Trained: true, Evaluated: func(string, int, int) {}})
+}
+
 // child is the one that the flags name.
 func (s *session) child(c *cli.Context) (a quant.Assignment, eta float64, err error) {
 	switch {
 	case c.IsSet("child"):
-		eta = c.Float64("child")
-		if err := (sweepPlan{etas: []float64{eta}}).fits(s.run.Config.Settings); err != nil {
-			return a, 0, usagef("--child %g: want %g to %g, where the run was trained, of a oneshot run", eta, s.run.Config.Settings.Eta0, s.run.Config.Settings.Eta1)
-		}
-		return s.search.Net.Predict([]float64{eta})[0].Child, eta, nil
+		p := s.search.Found.Points[0]
+		return p.Assignment, p.Eta, nil
 	case c.IsSet("assignment"):
 		data, err := os.ReadFile(c.String("assignment"))
 		if err == nil {
@@ -201,7 +197,7 @@ func evalFP32(c *cli.Context) error {
 	if !c.IsSet("weights") {
 		return usagef("--fp32: give the net by --weights FILE.safetensors")
 	}
-	config, err := newConfig(c)
+	config, _, err := newConfig(c)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ type progress struct {
 	file  *os.File // the terminal; nil elsewhere
 	bar   *progressbar.ProgressBar
 	phase onesot.Phase
+	part  int
 	drawn time.Time
 }
 
@@ -35,9 +36,9 @@ func newProgress(w io.Writer) *progress {
 
 // step takes what a training tells after each step.
 func (p *progress) step(now onesot.Progress) {
-	if now.Phase != p.phase {
+	if now.Phase != p.phase || now.Part != p.part {
 		p.finish()
-		p.phase, p.drawn = now.Phase, time.Time{}
+		p.phase, p.part, p.drawn = now.Phase, now.Part, time.Time{}
 	}
 	if p.file == nil {
 		if now.EpochEnd {
@@ -55,15 +56,19 @@ func (p *progress) step(now onesot.Progress) {
 // line says how far a training is, how fast, and where its loss and gates stand.
 func (p *progress) line(now onesot.Progress, t onesot.Terms, long bool) string {
 	perEpoch := now.Steps / now.Epochs
-	parts := []string{fmt.Sprintf("%s %d/%d", now.Phase, (now.Step-1)/perEpoch+1, now.Epochs)}
+	phase := string(now.Phase)
+	if now.Parts > 1 {
+		phase += fmt.Sprintf(" %d of %d,", now.Part+1, now.Parts)
+	}
+	parts := []string{fmt.Sprintf("%s %d/%d", phase, (now.Step-1)/perEpoch+1, now.Epochs)}
 	if each := time.Since(now.Began) / time.Duration(now.Step-now.First); each > 0 {
 		left, speed := (each * time.Duration(now.Steps-now.Step)).Round(time.Second), float64(now.Images)/each.Seconds()
 		parts = append(parts, fmt.Sprintf("%v left", left), fmt.Sprintf("%.0f images/s", speed))
 	}
 	parts = append(parts, fmt.Sprintf("loss %.3f", t.Total()))
-	if now.Phase == onesot.PhaseSearch && long {
+	if t.Expected > 0 && long {
 		parts = append(parts, fmt.Sprintf("BOPs expected %.3f argmax %.3f", t.Expected, t.Argmax), fmt.Sprintf("gate entropy %.2f", t.Entropy))
-	} else if now.Phase == onesot.PhaseSearch {
+	} else if t.Expected > 0 {
 		parts = append(parts, fmt.Sprintf("BOPs %.2f/%.2f H %.1f", t.Expected, t.Argmax, t.Entropy))
 	}
 	if long {

@@ -9,28 +9,31 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"vimps-gpu/onesot"
+	"vimps-gpu/onesot/method"
 )
 
 func searchCommand() *cli.Command {
 	flags := netFlags()
 	flags = append(flags,
-		&cli.StringFlag{Name: "method", Value: string(onesot.OneShot), Usage: "oneshot, vimps, edmips or dnas; the defaults below depend on it and on the model"},
+		&cli.StringFlag{Name: "method", Usage: strings.Join(method.Names(), ", ") + "; the defaults below depend on it and on the model", DefaultText: defaultMethod},
 		&cli.StringFlag{Name: "out", Usage: "run `DIR`ectory", DefaultText: "runs/MODEL-METHOD-DATA"},
 		&cli.BoolFlag{Name: "resume", Usage: "go on with the run in --out; what it was made with need not be given again"},
 		&cli.IntFlag{Name: "save-every", Value: 200, Usage: "steps between states on disk: what a kill costs at most"},
 	)
 	flags = append(flags, deviceFlags()...)
 	flags = append(flags, sweepFlags()...)
+	flags = append(flags, settingFlags(settings())...)
 	return &cli.Command{
 		Name:  "search",
-		Usage: "train a supernet and read its accuracy / cost front",
+		Usage: "train a supernet, or another search system, and read its accuracy / cost front",
 		Description: describe("Trains the supernet, asks it for its best child at each of many hardware penalties (eta), evaluates\n"+
 			"those children and writes front.json, report.html and pictures into the run directory.\n"+
 			"Ctrl-C saves the state; --resume goes on to the same bits.",
 			"vimps-gpu search",
 			"vimps-gpu search --model resnet20 --data cifar10:DIR --weights resnet20.safetensors --out runs/r20",
-			"vimps-gpu search --out runs/r20 --resume"),
-		Flags:  append(flags, settingFlags(settings())...),
+			"vimps-gpu search --out runs/r20 --resume",
+			"vimps-gpu search --method edmips --penalties 0.01,0.1,1"),
+		Flags:  append(flags, systemFlags()...),
 		Action: search,
 	}
 }
@@ -55,15 +58,10 @@ func search(c *cli.Context) error {
 	fmt.Fprintf(c.App.ErrWriter, "run: %s\n", s.run.Dir)
 	defer interruptible(c)()
 	began := time.Now()
-	if err := s.train(c, c.Bool("resume")); err != nil {
-		return s.howToGoOn(err)
-	}
-	trained := time.Since(began)
-	result, err := s.sweep(c, sweep)
+	result, err := s.sweep(c, sweep, onesot.Options{SaveEvery: c.Int("save-every")})
 	if err != nil {
 		return s.howToGoOn(err)
 	}
-	result.facts = append([][2]string{{"training", trained.Round(time.Second/10).String() + s.part(c.Bool("resume"))}}, result.facts...)
 	result.facts = append(result.facts, machineFacts(s)...)
 	if err := result.write(s, s.run.Dir); err != nil {
 		return err
@@ -71,20 +69,6 @@ func search(c *cli.Context) error {
 	result.print(c.App.Writer, c.Bool("all"))
 	fmt.Fprintf(c.App.Writer, "\ntook %v; next: vimps-gpu pick --run %s --max-drop 1\n", time.Since(began).Round(time.Second/10), s.run.Dir)
 	return nil
-}
-
-// part says that a time is that of the part of a training after its last start.
-func (s *session) part(resumed bool) string {
-	if resumed {
-		return " (since it was resumed)"
-	}
-	return ""
-}
-
-func (s *session) train(c *cli.Context, resume bool) error {
-	p := newProgress(c.App.ErrWriter)
-	defer p.finish()
-	return s.search.Train(c.Context, resume, onesot.Options{SaveEvery: c.Int("save-every"), Progress: p.step})
 }
 
 // outDir is where a new run goes.

@@ -18,10 +18,14 @@ type session struct {
 	dev    *cuda.Device
 	set    *data.Set
 	run    *onesot.Run
+	system onesot.System
 	search *onesot.Search
 }
 
 func (s *session) close() {
+	if s.search != nil {
+		s.search.Close()
+	}
 	if s.run != nil {
 		s.run.Close()
 	}
@@ -30,14 +34,14 @@ func (s *session) close() {
 
 // newRun makes a run directory for what the flags ask, after everything that could be wrong has been looked at.
 func newRun(c *cli.Context, sweep sweepPlan) (*session, error) {
-	config, err := newConfig(c)
+	config, system, err := newConfig(c)
 	if err == nil {
-		err = sweep.fits(config.Settings)
+		err = sweep.fits(c, system, config)
 	}
 	if err != nil {
 		return nil, err
 	}
-	s := &session{}
+	s := &session{system: system}
 	if s.dev, err = openDevice(c, c.App.ErrWriter); err != nil {
 		return nil, err
 	}
@@ -52,7 +56,7 @@ func newRun(c *cli.Context, sweep sweepPlan) (*session, error) {
 		err = asFlagError(s.build(nil))
 	}
 	if err == nil {
-		err = s.run.Create()
+		err = s.run.Create(nil)
 	}
 	if err != nil {
 		s.close()
@@ -105,11 +109,11 @@ func resumeRun(c *cli.Context, sweep sweepPlan) (*session, error) {
 		return nil, usagef("--resume: say which run by --out DIR")
 	}
 	return openRun(c, c.String("out"), func(s *session) (onesot.Config, error) {
-		config, set, err := resumedConfig(c, s.run.Dir, s.dev)
+		config, system, set, err := resumedConfig(c, s.run.Dir, s.dev)
 		if err == nil {
-			err = sweep.fits(config.Settings)
+			err = sweep.fits(c, system, config)
 		}
-		s.set = set
+		s.set, s.system = set, system
 		return config, err
 	}, nil)
 }
@@ -143,6 +147,9 @@ func asRecorded(c *cli.Context) func(*session) (onesot.Config, error) {
 			config.Data = c.String("data")
 		}
 		var err error
+		if s.system, err = recordedSystem(config); err != nil {
+			return config, err
+		}
 		s.set, err = data.Open(config.Data)
 		return config, err
 	}
@@ -150,7 +157,7 @@ func asRecorded(c *cli.Context) func(*session) (onesot.Config, error) {
 
 func (s *session) build(cost func(*quant.Space) (*quant.CostTable, error)) error {
 	return cuda.Guard(func() (err error) {
-		s.search, err = onesot.NewSearch(s.dev, s.run, s.set, cost)
+		s.search, err = onesot.NewSearch(s.dev, s.run, s.set, s.system, cost)
 		return err
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"vimps-gpu/nn"
 	"vimps-gpu/onesot"
+	"vimps-gpu/onesot/method/oneshot"
 )
 
 // setting ties a flag to a field of a configuration.
@@ -33,19 +34,18 @@ func settings() []setting {
 		{"input-bits", "candidates of the inputs, any of 1 to 8", func(c *config) any { return &c.InputBits }},
 		{"first-layer", "weight/input bits of the first layer, or search", func(c *config) any { return &c.FirstLayer }},
 		{"last-layer", "weight/input bits of the last layer, or search", func(c *config) any { return &c.LastLayer }},
-		{"norm", "batch norm conditioned on: pair, bn (nothing), gate or eta", func(c *config) any { return &c.Settings.Norm }},
+		{"norm", "batch norm conditioned on: pair, bn (nothing), gate, eta, or transition (the next layer too)", func(c *config) any { return &c.Settings.Norm }},
 		{"shared-weights", "one filter for all bit widths", func(c *config) any { return &c.Settings.SharedWeights }},
-		{"eta", "hardware penalty of the methods that search at one", func(c *config) any { return &c.Settings.Eta }},
 		{"eta-min", "lower end of oneshot's hardware penalties", func(c *config) any { return &c.Settings.Eta0 }},
 		{"eta-max", "upper end of oneshot's hardware penalties", func(c *config) any { return &c.Settings.Eta1 }},
 		{"kappa", "tilt of the logits along eta", func(c *config) any { return &c.Settings.Kappa }},
 		{"prior", "term that keeps gates from saturating: kl, entropy or none", func(c *config) any { return &c.Settings.Prior }},
 		{"lambda", "weight of the prior", func(c *config) any { return &c.Settings.Lambda }},
 		{"mu", "weight of the kernel similarity, falls to 0", func(c *config) any { return &c.Settings.Mu }},
-		{"gamma", "exponent of dnas's cost", func(c *config) any { return &c.Settings.Gamma }},
 		{"temperature-start", "of the Gumbel-softmax, first", func(c *config) any { return &c.Settings.Temperature0 }},
 		{"temperature-end", "of the Gumbel-softmax, last", func(c *config) any { return &c.Settings.Temperature1 }},
 		{"hard-from", "share of the steps after which gate samples are one-hot", func(c *config) any { return &c.Settings.HardFrom }},
+		{"explore", "share of the micro-batches whose gates are drawn uniformly, so that children off the front are trained too", func(c *config) any { return &c.Settings.Explore }},
 		{"warm-up", "share of the steps in which the bit model is frozen", func(c *config) any { return &c.Settings.WarmUp }},
 		{"hidden", "units of a layer of the bit model", func(c *config) any { return &c.Settings.Hidden }},
 		{"depth", "layers of the bit model", func(c *config) any { return &c.Settings.Depth }},
@@ -60,7 +60,7 @@ func settings() []setting {
 
 // flag is the command-line flag of a setting. Its default shows the method's on the model.
 func (s setting) flag() cli.Flag {
-	defaults := defaultConfig(onesot.OneShot, defaultModel)
+	defaults := defaultConfig(oneshot.New(), defaultModel)
 	text := s.value(&defaults) + " (oneshot on " + defaultModel + ")"
 	common := cli.StringFlag{Name: s.name, Usage: s.usage, DefaultText: text}
 	if strings.HasSuffix(s.name, "-bits") || strings.HasSuffix(s.name, "-layer") || s.name == "seed" || s.name == "train-images" {

@@ -9,6 +9,7 @@ import (
 	"vimps-gpu/nn"
 	"vimps-gpu/nn/model"
 	"vimps-gpu/onesot"
+	"vimps-gpu/onesot/method/oneshot"
 	"vimps-gpu/quant"
 )
 
@@ -69,7 +70,7 @@ func show(c *cli.Context) error {
 	if err != nil {
 		return asUsage(err)
 	}
-	config := defaultConfig(onesot.OneShot, m.Name)
+	config := defaultConfig(oneshot.New(), m.Name)
 	if err := applyFlags(c, &config); err != nil {
 		return err
 	}

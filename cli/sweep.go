@@ -74,14 +74,11 @@ func sweep(c *cli.Context) error {
 		return err
 	}
 	defer s.close()
-	if err := plan.fits(s.run.Config.Settings); err != nil {
-		return err
-	}
-	if err := s.search.LoadTrained(); err != nil {
+	if err := plan.fits(c, s.system, s.run.Config); err != nil {
 		return err
 	}
 	if c.Bool("no-recalibrate") {
-		s.search.Net.Settings.Recalibrate = false
+		s.search.Settings.Recalibrate = false
 	}
 	out := s.run.Dir
 	if c.IsSet("out") {
@@ -92,7 +89,7 @@ func sweep(c *cli.Context) error {
 	}
 	defer interruptible(c)()
 	began := time.Now()
-	result, err := s.sweep(c, plan)
+	result, err := s.sweep(c, plan, onesot.Options{Trained: true})
 	if err != nil {
 		return nothingWritten(err)
 	}
@@ -132,13 +129,19 @@ func sweepFromFlags(c *cli.Context) (sweepPlan, error) {
 	return p, nil
 }
 
-// fits refuses penalties that a run's method cannot be asked for.
-func (p sweepPlan) fits(s onesot.Settings) error {
-	if len(p.etas) == 0 {
+// fits refuses penalties that a run's system cannot be asked for.
+func (p sweepPlan) fits(c *cli.Context, system onesot.System, config onesot.Config) error {
+	s := config.Settings
+	if asks := system.Asks(); asks.Kind != onesot.AskEtas {
+		for _, name := range []string{"etas", "eta-list"} {
+			if c.IsSet(name) {
+				return usagef("--%s: %s is asked by --%v", name, system.Name(), asks.Kind)
+			}
+		}
 		return nil
 	}
-	if s.Method != onesot.OneShot {
-		return usagef("--eta-list: %s searches at one eta and cannot be asked for others", s.Method)
+	if len(p.etas) == 0 {
+		return nil
 	}
 	if p.etas[0] < s.Eta0 || p.etas[len(p.etas)-1] > s.Eta1 {
 		return usagef("--eta-list: want %g to %g, where the run was trained", s.Eta0, s.Eta1)
@@ -146,33 +149,44 @@ func (p sweepPlan) fits(s onesot.Settings) error {
 	return nil
 }
 
-// sweep asks the supernet for its children and evaluates them and what they are compared with.
-func (s *session) sweep(c *cli.Context, plan sweepPlan) (*sweepResult, error) {
-	began := time.Now()
-	etas := plan.etas
-	if etas == nil {
-		etas = s.run.Config.Settings.Etas(plan.count)
+// sweep does what is left of the search, and evaluates what its children are compared with.
+func (s *session) sweep(c *cli.Context, plan sweepPlan, o onesot.Options) (*sweepResult, error) {
+	if s.system.Asks().Kind == onesot.AskEtas {
+		if s.search.Asked = plan.etas; plan.etas == nil {
+			s.search.Asked = s.run.Config.Settings.Etas(plan.count)
+		}
 	}
-	judge := s.search.Judge()
-	defer judge.Free()
 	show := newProgress(c.App.ErrWriter)
 	defer show.finish()
-	r := &sweepResult{space: s.search.Space, classes: len(s.set.Classes), predictions: s.search.Net.Predict(etas)}
-	points, err := judge.Children(c.Context, r.predictions, func(done, of int, _ onesot.Point) { show.child("sweep", done, of) })
-	if err != nil {
+	o.Progress, o.Evaluated = show.step, show.child
+	if err := s.search.Execute(c.Context, o); err != nil {
 		return nil, err
 	}
-	r.front = s.search.Front(points)
+	found := s.search.Found
+	r := &sweepResult{space: s.search.Space, classes: len(s.set.Classes), predictions: found.Predictions}
+	r.front = s.search.Front(found.Points)
+	r.facts = append(r.facts, s.accountFacts()...)
 	for _, b := range baselines(s.search, plan) {
-		points, err := judge.All(c.Context, b.children, func(done, of int) { show.child(b.name, done, of) })
+		points, err := found.Evaluate(c.Context, b.children, func(done, of int) { show.child(b.name, done, of) })
 		if err != nil {
 			return nil, err
 		}
 		r.baselines = append(r.baselines, baseline{b.name, points, b.labels})
 	}
-	r.facts = append(r.facts, [2]string{"sweep", fmt.Sprintf("%v, %s, %s", time.Since(began).Round(time.Second/10),
-		countOf(len(etas), "eta"), recalibrated(s.search.Net.Settings))})
 	return r, nil
+}
+
+// accountFacts say what the search took, from its start on, whatever happened in between.
+func (s *session) accountFacts() [][2]string {
+	a := s.search.Account.Now()
+	seconds := func(v float64) string {
+		return time.Duration(v * float64(time.Second)).Round(time.Second / 10).String()
+	}
+	return [][2]string{
+		{"search", fmt.Sprintf("%s, CPU time %s, test images not counted", seconds(a.Wall), seconds(a.CPU))},
+		{"image passes", fmt.Sprintf("%s forward, %s backward", onesot.HumanCount(float64(a.Forward)), onesot.HumanCount(float64(a.Backward)))},
+		{"children", fmt.Sprintf("%d asked for by %s; %s", len(s.search.Asked), s.system.Asks().What, recalibrated(s.search.Settings))},
+	}
 }
 
 func recalibrated(s onesot.Settings) string {
@@ -193,7 +207,7 @@ type comparison struct {
 func baselines(s *onesot.Search, plan sweepPlan) []comparison {
 	var out []comparison
 	if plan.random > 0 {
-		out = append(out, comparison{name: "random", children: s.Net.RandomChildren(plan.random, s.Net.Settings.Seed)})
+		out = append(out, comparison{name: "random", children: onesot.RandomChildren(s.Space, plan.random, s.Settings.Seed)})
 	}
 	if plan.uniform {
 		out = append(out, uniformChildren(s.Space))

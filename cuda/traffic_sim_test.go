@@ -51,12 +51,16 @@ func trafficOps(d *Device, h int) []trafficOp {
 	grad := &UnitGrad{Rows: d.New(Float32, d.UnitRows(unit.Y), 2, 64), Coef: d.From(u.values(192, 1), 3, 64), DY: act(1)}
 	size := float64(unit.Y.Bytes())
 	w, mixed := d.From(u.values(3*8*h*64, 0.1), 3, 8, 1, h, 64), d.New(Float32, 8, 1, h, 64)
+	nested := &Nested{Bits: []int{2, 4, 8}, Z: m.Z, Param: d.From([]float32{1}, 1)}
+	out, nestedRows := act(1), d.New(Float32, d.MixRows(unit.Y), 4)
 	filters := &Mix{Min: m.Min, Max: m.Max, Z: m.Z, Step: d.From([]float32{0.1, 0.2, 0.3}, 3)}
 	return []trafficOp{
 		{"unit forward", func() { UnitForward(unit) }, size, size},
 		{"unit backward, sums", func() { UnitGradReduce(unit, grad) }, 2 * size, 0},
 		{"unit backward", func() { UnitGradApply(unit, grad) }, 2 * size, size},
 		{"weight mix", func() { MixWeight(mixed, w, filters, false) }, float64(w.Bytes()), float64(mixed.Bytes())},
+		{"nested input", func() { NestedInput(out, unit.Y, nested) }, size, size},
+		{"nested input backward", func() { NestedInputGrad(out, nestedRows, grad.DY, unit.Y, nested, false) }, 2 * size, size},
 	}
 }
 

@@ -38,20 +38,27 @@ VK_ELEMENTARY int vk_argmax(const float *x, int n) {
 	return best;
 }
 
-// One draw of the Gumbel law from 24 of the 32 bits.
-VK_ELEMENTARY float vk_gumbel(uint32_t word) {
-	float u = ((float)(word >> 8) + 0.5f) * 0x1p-24f;
-	u = u < 1e-10f ? 1e-10f : u > 1 - 1e-7f ? 1 - 1e-7f : u;
-	return -vk_logf(-vk_logf(u));
+// U of vk_gate_sample_args, from 24 of a word's 32 bits.
+VK_ELEMENTARY float vk_uniform(uint32_t word) {
+	const float u = ((float)(word >> 8) + 0.5f) * 0x1p-24f;
+	return u < 1e-10f ? 1e-10f : u > 1 - 1e-7f ? 1 - 1e-7f : u;
 }
 
-VK_ELEMENTARY void vk_noisy_logits(const float *logp, int n, float temperature, const uint32_t *noise, int gate, float *out) {
-	uint32_t words[VK_MAX_BITS] = {0};
+// One draw of the Gumbel law.
+VK_ELEMENTARY float vk_gumbel(uint32_t word) { return -vk_logf(-vk_logf(vk_uniform(word))); }
+
+// The random words of a gate's n candidates.
+VK_ELEMENTARY void vk_gate_words(const uint32_t *noise, int gate, int n, uint32_t words[VK_MAX_BITS]) {
 	VK_UNROLL
 	for (int i = 0; i < VK_MAX_BITS; i += 4) {
 		const uint32_t counter[4] = {noise[2], noise[3], (uint32_t)gate, (uint32_t)i / 4};
 		if (i < n) vk_philox4x32(counter, noise, words + i);
 	}
+}
+
+VK_ELEMENTARY void vk_noisy_logits(const float *logp, int n, float temperature, const uint32_t *noise, int gate, float *out) {
+	uint32_t words[VK_MAX_BITS] = {0};
+	vk_gate_words(noise, gate, n, words);
 	VK_EACH_COLUMN(i, n) out[i] = (logp[i] + vk_gumbel(words[i])) / temperature;
 }
 

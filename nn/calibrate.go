@@ -9,7 +9,7 @@ import (
 const CalibrationImages = 256
 
 // Start gives a quantized net the values of the fp32 net it comes from: filters (a copy for each bit width),
-// biases, norms, and LSQ steps by MSE search over the filters and over the fp32 activations of the first
+// biases, norms, and the quantizers' steps by MSE search over the filters and over the fp32 activations of the first
 // CalibrationImages images, not augmented (method.md, section 5, "Steps").
 func (p *Params) Start(fp32 *Params, set *data.Set, train data.Split) {
 	for i := range p.Layers {
@@ -71,22 +71,23 @@ func (p *Params) fitSteps(values []*cuda.Tensor) {
 	}
 }
 
-// searchSteps is the steps of the inputs [B] and of the filters [B,K] or [B].
+// searchSteps is the steps of the inputs [B] and of the filters [B,K] or [B]; of a nested quantizer the parameter that the step of
+// the widest width gives.
 func (l *LayerParams) searchSteps(x, w cuda.Values) (inputs, weights []float32) {
-	lo, hi := codeRanges(l.InputBits, l.Signed)
-	for b := range l.InputBits {
-		inputs = append(inputs, x.StepMSE(lo[b], hi[b]))
+	lo, hi, factor := l.Quantizer.searched(l.InputBits, l.Signed)
+	for b := range lo {
+		inputs = append(inputs, factor*x.StepMSE(lo[b], hi[b]))
 	}
-	lo, hi = codeRanges(l.WeightBits, true)
+	lo, hi, factor = l.Quantizer.searched(l.WeightBits, true)
 	k, n := l.W.Dim(1), l.W.Len()/l.W.Dim(0)
 	rows := k // a step a channel
 	if len(l.WStep.Shape()) == 1 {
 		rows = 1
 	}
-	for b := range l.WeightBits {
+	for b := range lo {
 		from := min(b, l.W.Dim(0)-1) * n
 		for r := range rows {
-			weights = append(weights, w.Part(from+r*n/rows, n/rows).StepMSE(lo[b], hi[b]))
+			weights = append(weights, factor*w.Part(from+r*n/rows, n/rows).StepMSE(lo[b], hi[b]))
 		}
 	}
 	return inputs, weights

@@ -112,8 +112,9 @@ func (p *pass) score(s data.Split) Score {
 }
 
 // Recalibrate sets the running statistics to the plain average of the batches' over about `images` training
-// images, drawn by seed; a last partial batch is dropped. Restore brings the old statistics back.
-func (e *Evaluator) Recalibrate(train data.Split, images int, seed uint64) {
+// images, drawn by seed; a last partial batch is dropped. It returns how many images were seen. Restore brings the old
+// statistics back.
+func (e *Evaluator) Recalibrate(train data.Split, images int, seed uint64) (seen int) {
 	e.stats.CopyFrom(e.params.Stats)
 	order := make([]int, train.Len())
 	Order(order, seed, recalibrationEpoch)
@@ -123,7 +124,9 @@ func (e *Evaluator) Recalibrate(train data.Split, images int, seed uint64) {
 		to := min((b+1)*recalibrateBatch, len(order))
 		e.recal.feed.Fill(train, order[b*recalibrateBatch:to], Draw{Seed: seed, Batch: 1<<40 + uint64(b)})
 		e.recal.graph.Launch()
+		seen += to - b*recalibrateBatch
 	}
+	return seen
 }
 
 // recalibrationEpoch sets the order of recalibration images apart from that of any training epoch.

@@ -2,6 +2,7 @@ package nn
 
 import (
 	"fmt"
+	"slices"
 
 	"vimps-gpu/quant"
 )
@@ -123,6 +124,29 @@ func (g *Graph) Convs() []int {
 		}
 	}
 	return convs
+}
+
+// layerBehind is the place among Convs of the convolution that reads a node through additions, relus and the pool: the first
+// on the main path, which goes on behind an addition; -1 where none does.
+func (g *Graph) layerBehind(node int) int {
+	for {
+		next := -1
+		for i, n := range g.Nodes {
+			if !slices.Contains(n.In, node) {
+				continue
+			}
+			if n.Op == OpConv {
+				return slices.Index(g.Convs(), i)
+			}
+			if next < 0 && n.Op != OpNorm {
+				next = i
+			}
+		}
+		if next < 0 {
+			return -1
+		}
+		node = next
+	}
 }
 
 // signed tells whether a node's values may be negative, so that their codes need a sign.

@@ -7,23 +7,13 @@ import (
 	"vimps-gpu/quant"
 )
 
-// NormKind is how batch norm depends on the gates of the convolution before it (method.md, section 5).
-type NormKind string
-
-// The kinds of batch norm.
-const (
-	NormPlain NormKind = "bn"   // one set
-	NormPair  NormKind = "pair" // a set, statistics included, for each pair of weight and input option
-	NormGate  NormKind = "gate" // gamma and beta linear in the gates, shared statistics
-	NormEta   NormKind = "eta"  // gamma and beta cubic in u(eta), shared statistics
-)
-
 // Config says what a net's parameters are.
 type Config struct {
 	Space *quant.Space // candidates of each convolution; nil: an fp32 net, nothing quantized
 	Norm  NormKind
 	// SharedWeights: one filter quantized at every bit width (EdMIPS); else a filter a bit width.
 	SharedWeights bool
+	Quantizer     Quantizer
 }
 
 // Group names one flat buffer: its optimizer and its decay.
@@ -53,22 +43,14 @@ type Entry struct {
 // LayerParams are the parameters of one convolution. B is 1 for the filter of a SharedWeights or fp32 net.
 type LayerParams struct {
 	Name                  string
-	WeightBits, InputBits []int        // candidates; nil in an fp32 net
-	Signed                bool         // of the input codes
+	WeightBits, InputBits []int // candidates; nil in an fp32 net
+	Signed                bool  // of the input codes
+	Quantizer             Quantizer
 	W, DW                 *cuda.Tensor // [B,K,R,S,C/groups]
-	WStep, DWStep         *cuda.Tensor // [B,K] or, PerTensor, [B]; nil in an fp32 net
-	XStep, DXStep         *cuda.Tensor // [B]; nil in an fp32 net
-	Bias, DBias           *cuda.Tensor // [K] or nil
-}
-
-// NormParams are the parameters of one batch norm with T affine and S statistics sets.
-type NormParams struct {
-	Name                        string
-	Kind                        NormKind     // NormPlain where the convolution before it is pinned
-	Layer                       int          // index of that convolution in Params.Layers
-	WeightOptions, InputOptions int          // of that convolution, 1 where pinned
-	Gamma, DGamma, Beta, DBeta  *cuda.Tensor // [T,C]
-	Mean, Var                   *cuda.Tensor // running statistics [S,C]: views of Params.Stats
+	// Steps, or the ranges' ends of a Residual net; nil in an fp32 net. B is 1 where the quantizer is nested.
+	WStep, DWStep *cuda.Tensor // [B,K] or, PerTensor, [B]
+	XStep, DXStep *cuda.Tensor // [B]
+	Bias, DBias   *cuda.Tensor // [K] or nil
 }
 
 // Params holds the values of a net on a device.
@@ -88,6 +70,7 @@ type Params struct {
 // NewParams allocates the parameters of g: filters and biases 0, gammas 1 (first set; conditional
 // additions 0), betas 0, steps 1, running means 0 and variances 1.
 func NewParams(dev *cuda.Device, g *Graph, c Config) *Params {
+	c.check()
 	p := &Params{Dev: dev, Graph: g, Config: c, norm: map[int]int{}, layer: map[int]int{}}
 	b := &paramBuilder{p: p}
 	for i, n := range g.Nodes {
@@ -164,25 +147,26 @@ func (b *paramBuilder) addLayer(node int, n Node) {
 	tensors := 1
 	if s := p.Config.Space; s != nil {
 		l().WeightBits, l().InputBits = s.Weight[index], s.Input[index]
-		l().Signed = s.Layers[index].SignedInput
+		l().Signed, l().Quantizer = s.Layers[index].SignedInput, p.Config.Quantizer
 		if !p.Config.SharedWeights {
 			tensors = len(s.Weight[index])
 		}
 	}
 	in := p.Graph.Nodes[n.In[0]].C / n.Conv.Groups
-	quantized, wbits, xbits := p.Quantized(), len(l().WeightBits), len(l().InputBits)
 	var lp layerSlots
 	b.want(n.Name+".weight", Filters, &lp.w, &lp.dw, 0, tensors, n.C, n.Conv.R, n.Conv.S, in)
 	if n.Conv.Bias {
 		b.want(n.Name+".bias", Affine, &lp.bias, &lp.dbias, 0, n.C)
 	}
-	if quantized {
-		steps := []int{wbits, n.C}
+	if p.Quantized() {
+		count, name := p.Config.Quantizer.parameters(len(l().WeightBits))
+		steps := []int{count, n.C}
 		if n.Conv.PerTensor {
 			steps = steps[:1]
 		}
-		b.want(n.Name+".weight_step", Steps, &lp.ws, &lp.dws, 1, steps...)
-		b.want(n.Name+".input_step", Steps, &lp.xs, &lp.dxs, 1, xbits)
+		b.want(n.Name+".weight_"+name, Steps, &lp.ws, &lp.dws, 1, steps...)
+		count, name = p.Config.Quantizer.parameters(len(l().InputBits))
+		b.want(n.Name+".input_"+name, Steps, &lp.xs, &lp.dxs, 1, count)
 	}
 	b.bind = append(b.bind, func() {
 		l := l()
@@ -192,33 +176,6 @@ func (b *paramBuilder) addLayer(node int, n Node) {
 }
 
 type layerSlots struct{ w, dw, ws, dws, xs, dxs, bias, dbias *cuda.Tensor }
-
-func (b *paramBuilder) addNorm(node int, n Node) {
-	p, index := b.p, len(b.p.Norms)
-	p.norm[node] = index
-	layer := p.layer[n.In[0]]
-	np := NormParams{Name: n.Name, Kind: p.Config.Norm, Layer: layer, WeightOptions: 1, InputOptions: 1}
-	if p.Quantized() {
-		np.WeightOptions, np.InputOptions = len(p.Layers[layer].WeightBits), len(p.Layers[layer].InputBits)
-	}
-	if np.WeightOptions == 1 && np.InputOptions == 1 {
-		np.Kind = NormPlain
-	}
-	p.Norms = append(p.Norms, np)
-	t, s := cuda.NormSets(string(np.Kind), np.WeightOptions, np.InputOptions)
-	var g, dg, be, dbe *cuda.Tensor
-	b.want(n.Name+".weight", Affine, &g, &dg, 0, t, n.C)
-	b.want(n.Name+".bias", Affine, &be, &dbe, 0, t, n.C)
-	offset := b.stats
-	b.stats += 2 * s * n.C
-	b.bind = append(b.bind, func() {
-		np := &p.Norms[index]
-		np.Gamma, np.DGamma, np.Beta, np.DBeta = g, dg, be, dbe
-		np.Mean, np.Var = p.Stats.View(offset, s, n.C), p.Stats.View(offset+s*n.C, s, n.C)
-		np.SetAffine(ones(n.C), make([]float32, n.C))
-		fillWith(np.Var, 1)
-	})
-}
 
 func ones(n int) []float32 {
 	v := make([]float32, n)
@@ -241,29 +198,6 @@ func (b *paramBuilder) allocate() {
 	p.Stats = p.Dev.New(cuda.Float32, max(1, b.stats))
 	for _, f := range b.bind {
 		f()
-	}
-}
-
-// SetAffine starts every set of a norm from one gamma and beta [C]. Additions of the kinds gate and
-// eta start at 0.
-func (n *NormParams) SetAffine(gamma, beta []float32) {
-	c := len(gamma)
-	for t := range n.Gamma.Dim(0) {
-		g, b := gamma, beta
-		if t > 0 && n.Kind != NormPair {
-			g, b = make([]float32, c), make([]float32, c)
-		}
-		n.Gamma.View(t*c, c).Set(g)
-		n.Beta.View(t*c, c).Set(b)
-	}
-}
-
-// SetStats starts every set of a norm's running statistics from one mean and variance [C].
-func (n *NormParams) SetStats(mean, variance []float32) {
-	c := len(mean)
-	for s := range n.Mean.Dim(0) {
-		n.Mean.View(s*c, c).Set(mean)
-		n.Var.View(s*c, c).Set(variance)
 	}
 }
 

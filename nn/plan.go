@@ -11,8 +11,9 @@ import (
 // g-th searched gate of Space.Gates, column i its i-th candidate; one more row, of ones, stands for
 // every pinned gate.
 type Gates struct {
-	Z, DZ *cuda.Tensor // f32 [gates+1, cuda.MaxBits]
-	rows  [][2]int     // [layer] row of the weight gate and of the input gate
+	Z, DZ     *cuda.Tensor // f32 [gates+1, cuda.MaxBits]
+	Quantizer Quantizer    // of the net that reads them; set it after NewGates where it is not LSQ
+	rows      [][2]int     // [layer] row of the weight gate and of the input gate
 }
 
 // NewGates allocates the matrix for a space; nil for the fp32 net.
@@ -33,6 +34,12 @@ func NewGates(dev *cuda.Device, s *quant.Space) *Gates {
 	return g
 }
 
+// Free returns the memory.
+func (g *Gates) Free() {
+	g.Z.Free()
+	g.DZ.Free()
+}
+
 // Row is the row of a layer's gate; the last one where it is pinned.
 func (g *Gates) Row(layer int, k quant.Kind) int { return g.rows[layer][k] }
 
@@ -40,13 +47,20 @@ func (g *Gates) view(t *cuda.Tensor, layer int, k quant.Kind) *cuda.Tensor {
 	return t.View(g.rows[layer][k]*cuda.MaxBits, cuda.MaxBits)
 }
 
-// SetChild makes every row the one-hot choice of a.
+// SetChild makes every row the choice of a: one-hot or, of a Residual net, ones up to the chosen level.
 func (g *Gates) SetChild(s *quant.Space, a quant.Assignment) {
 	z := make([]float32, g.Z.Len())
 	for layer := range s.Layers {
 		w, x := s.Choice(a, layer)
-		z[g.rows[layer][quant.Weight]*cuda.MaxBits+w] = 1
-		z[g.rows[layer][quant.Input]*cuda.MaxBits+x] = 1
+		for kind, chosen := range [2]int{quant.Weight: w, quant.Input: x} {
+			first := chosen
+			if g.Quantizer == Residual {
+				first = 0
+			}
+			for i := first; i <= chosen; i++ {
+				z[g.rows[layer][kind]*cuda.MaxBits+i] = 1
+			}
+		}
 	}
 	for i := range cuda.MaxBits { // pinned gates share the last row
 		z[(g.Z.Dim(0)-1)*cuda.MaxBits+i] = 1
@@ -126,6 +140,9 @@ func NewPlan(params *Params, gates *Gates, scalars *Scalars, o PlanOptions) (p *
 
 func compilePlan(params *Params, gates *Gates, scalars *Scalars, o PlanOptions) *Plan {
 	checkInteger(params, o)
+	if gates != nil && gates.Quantizer != params.Config.Quantizer {
+		panic(fmt.Sprintf("nn.NewPlan: a %v net under gates for a %v one", params.Config.Quantizer, gates.Quantizer))
+	}
 	o.BatchStats = o.BatchStats || o.Train
 	p := &Plan{
 		Params: params, Options: o, dev: params.Dev, gates: gates, scalars: scalars,

@@ -9,16 +9,16 @@ import (
 
 // convStep is input mix, weight mix and convolution.
 type convStep struct {
-	node, in, layer int
+	node, in        int
 	params          *LayerParams
 	filter          *cuda.Filter
-	weights, inputs *cuda.Mix    // nil in an fp32 net
+	weights, inputs *operand     // nil in an fp32 net
 	mixed           *cuda.Tensor // weights under the gates [K,R,S,C/groups]
 	x, xq, y        *cuda.Tensor // input (nil where not kept), mixed input (x itself in an fp32 net), output
 	mixedBy         *unitStep    // the unit that writes xq with its own output, or nil
 
 	// backward
-	dmixed, wrows, xrows *cuda.Tensor // gradient of mixed; sums of the mixes' gradients [K,2B], [N,2B]
+	dmixed, wrows, xrows *cuda.Tensor // gradient of mixed; sums of the mixes' gradients [K,columns], [N,columns]
 	brows                *cuda.Tensor // bias gradients of the images [N,K]
 	dy, dxq, dx          *cuda.Tensor
 	dyFrom               *cuda.Tensor // gradient of the output where it must be copied into a border first
@@ -45,7 +45,7 @@ func newConvStep(p *Plan, node int) *convStep {
 	n := g.Nodes[node]
 	in := g.Nodes[n.In[0]]
 	params, layer := p.Params.Layer(node)
-	c := &convStep{node: node, in: n.In[0], layer: layer, params: params, x: p.value[n.In[0]]}
+	c := &convStep{node: node, in: n.In[0], params: params, x: p.value[n.In[0]]}
 	c.filter = p.dev.NewFilter(convGeom(g, n), in.H, in.W, n.Conv.Bias, p.Options.Train)
 	p.keep(c.filter.Forward)
 	if c.filter.Backward != nil {
@@ -53,7 +53,7 @@ func newConvStep(p *Plan, node int) *convStep {
 	}
 	c.xq = c.x
 	if p.Params.Quantized() {
-		c.weights, c.inputs = c.mixes(p)
+		c.weights, c.inputs = p.operand(layer, quant.Weight), p.operand(layer, quant.Input)
 		c.mixed = p.keep(p.dev.New(cuda.Float32, params.W.Shape()[1:]...))
 		if c.xq = p.mixes[node]; c.xq == nil {
 			c.xq = p.take(n.In[0], n.Conv.Pad)
@@ -67,31 +67,23 @@ func newConvStep(p *Plan, node int) *convStep {
 	}
 	if u := p.unitAt(c.in); u != nil && p.mixes[node] != nil {
 		c.mixedBy = u
-		u.unit.Mixes = append(u.unit.Mixes, cuda.UnitMix{Mix: c.inputs, Out: c.xq})
+		u.unit.Mixes = append(u.unit.Mixes, cuda.UnitMix{Mix: c.inputs.mix, Out: c.xq})
 		u.mixers = append(u.mixers, c)
 	}
 	p.value[node] = c.y
 	return c
 }
 
-func (c *convStep) mixes(p *Plan) (weights, inputs *cuda.Mix) {
-	wlo, whi := codeRanges(c.params.WeightBits, true)
-	xlo, xhi := codeRanges(c.params.InputBits, c.params.Signed)
-	weights = &cuda.Mix{Min: wlo, Max: whi, Z: p.gates.view(p.gates.Z, c.layer, quant.Weight), Step: c.params.WStep}
-	inputs = &cuda.Mix{Min: xlo, Max: xhi, Z: p.gates.view(p.gates.Z, c.layer, quant.Input), Step: c.params.XStep}
-	return weights, inputs
-}
-
 func (c *convStep) pack(p *Plan) {
 	if c.weights != nil {
-		cuda.MixWeight(c.mixed, c.params.W, c.weights, p.Params.Config.SharedWeights)
+		c.weights.weight(c.mixed, c.params.W, p.Params.Config.SharedWeights)
 	}
 	cuda.ConvPack(c.filter, c.mixed)
 }
 
 func (c *convStep) forward(*Plan) {
 	if c.xq != c.x && c.mixedBy == nil {
-		cuda.MixInput(c.xq, c.x, c.inputs)
+		c.inputs.input(c.xq, c.x)
 	}
 	cuda.Conv(c.y, c.xq, c.filter, c.params.Bias)
 }
@@ -122,10 +114,10 @@ func (c *convStep) compileBackward(p *Plan) {
 		}
 	} else {
 		c.dmixed = p.keep(p.dev.New(cuda.Float32, c.mixed.Shape()...))
-		c.wrows = p.keep(p.dev.New(cuda.Float32, n.C, 2*len(c.params.WeightBits)))
+		c.wrows = p.keep(p.dev.New(cuda.Float32, n.C, c.weights.columns()))
 		c.dxq = p.take(c.in, 0)
 		if c.mixedBy == nil {
-			c.xrows = p.keep(p.dev.New(cuda.Float32, p.dev.MixRows(c.x), 2*len(c.params.InputBits)))
+			c.xrows = p.keep(p.dev.New(cuda.Float32, p.dev.MixRows(c.x), c.inputs.columns()))
 			if c.in != 0 {
 				c.dx, c.addDx = p.addGrad(c.in)
 			}
@@ -154,7 +146,7 @@ func (c *convStep) backward(p *Plan) {
 		cuda.ConvInputGrad(c.dxq, c.dy, c.filter)
 	}
 	if c.dxq != c.dx && c.mixedBy == nil {
-		cuda.MixInputGrad(c.dx, c.xrows, c.dxq, c.x, c.inputs, c.addDx)
+		c.inputs.inputGrad(c.dx, c.xrows, c.dxq, c.x, c.addDx)
 	}
 	p.pending = append(p.pending, func() { c.parameterGradients(p) })
 }
@@ -170,10 +162,9 @@ func (c *convStep) parameterGradients(p *Plan) {
 		cuda.AddScaled(c.params.DW, c.dmixed, scale)
 		return
 	}
-	cuda.MixWeightGrad(c.params.DW, c.wrows, c.dmixed, c.params.W, c.weights, p.Params.Config.SharedWeights, scale)
-	dzw, dzx := p.gates.view(p.gates.DZ, c.layer, quant.Weight), p.gates.view(p.gates.DZ, c.layer, quant.Input)
-	cuda.MixReduce(dzw, c.params.DWStep, c.wrows, stepScale(c.weights.Max, c.weightsPerStep()), scale)
-	cuda.MixReduce(dzx, c.params.DXStep, c.xrows, stepScale(c.inputs.Max, c.xq.Len()/p.Options.Batch), scale)
+	c.weights.weightGrad(c.params.DW, c.wrows, c.dmixed, c.params.W, p.Params.Config.SharedWeights, scale)
+	c.weights.reduce(c.wrows, c.weightsPerStep(), scale)
+	c.inputs.reduce(c.xrows, c.xq.Len()/p.Options.Batch, scale)
 }
 
 func (c *convStep) weightsPerStep() int {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"vimps-gpu/cuda"
+	"vimps-gpu/quant"
 )
 
 // intStep is a convolution of a child in exact integer arithmetic: codes of the input, codes of the filters, and
@@ -27,7 +28,7 @@ func newIntStep(p *Plan, node int) *intStep {
 	n := g.Nodes[node]
 	params, layer := p.Params.Layer(node)
 	s := &intStep{params: params, x: p.value[n.In[0]]}
-	s.weights, s.inputs = (&convStep{params: params, layer: layer}).mixes(p)
+	s.weights, s.inputs = p.operand(layer, quant.Weight).mix, p.operand(layer, quant.Input).mix
 	geom := convGeom(g, n)
 	if !cuda.IntConvFits(geom) {
 		panic(fmt.Sprintf("nn: the sums of layer %s do not fit int32", n.Name))
@@ -61,5 +62,8 @@ func (s *intStep) backward(*Plan)        { panic("nn: integer arithmetic has no 
 func checkInteger(params *Params, o PlanOptions) {
 	if o.Integer && (o.Train || !params.Quantized()) {
 		panic("nn.NewPlan: integer arithmetic is for evaluating a quantized net")
+	}
+	if q := params.Config.Quantizer; o.Integer && q != LSQ {
+		panic(fmt.Sprintf("nn.NewPlan: a %v net has no integer arithmetic", q))
 	}
 }

@@ -50,6 +50,9 @@ func (s *unitStep) takeMixes(p *Plan) (keep bool) {
 	g := p.Params.Graph
 	keep = !p.dev.RecomputesUnits() || p.Options.KeepValues || s.u.out == len(g.Nodes)-1
 	room := p.dev.FusedMixes()
+	if p.Params.Config.Quantizer != LSQ {
+		room = 0 // a unit can only mix
+	}
 	for i, n := range g.Nodes {
 		for _, in := range n.In {
 			switch {
@@ -67,12 +70,12 @@ func (s *unitStep) takeMixes(p *Plan) (keep bool) {
 
 // coefficients names the gate rows that a norm is conditioned on; nil for a pinned one.
 func (s *unitStep) coefficients(p *Plan) cuda.NormCoef {
-	c := cuda.NormCoef{Kind: string(s.params.Kind), WeightOptions: s.params.WeightOptions, InputOptions: s.params.InputOptions, U: p.scalars.U}
+	c := cuda.NormCoef{Kind: s.params.Kind.coefficients(), WeightOptions: s.params.WeightOptions, InputOptions: s.params.InputOptions, U: p.scalars.U}
 	if c.WeightOptions > 1 {
 		c.ZW, c.DZW = p.gates.view(p.gates.Z, s.params.Layer, quant.Weight), p.gates.view(p.gates.DZ, s.params.Layer, quant.Weight)
 	}
 	if c.InputOptions > 1 {
-		c.ZX, c.DZX = p.gates.view(p.gates.Z, s.params.Layer, quant.Input), p.gates.view(p.gates.DZ, s.params.Layer, quant.Input)
+		c.ZX, c.DZX = p.gates.view(p.gates.Z, s.params.InputLayer, quant.Input), p.gates.view(p.gates.DZ, s.params.InputLayer, quant.Input)
 	}
 	return c
 }
@@ -112,7 +115,7 @@ func (s *unitStep) compileBackward(p *Plan) {
 	}
 	for i, c := range s.mixers {
 		m := &s.unit.Mixes[i]
-		m.Grad, m.Rows = c.dxq, p.keep(p.dev.New(cuda.Float32, p.dev.UnitRows(s.unit.Y), 2*len(c.params.InputBits)))
+		m.Grad, m.Rows = c.dxq, p.keep(p.dev.New(cuda.Float32, p.dev.UnitRows(s.unit.Y), c.inputs.columns()))
 		c.xrows = m.Rows
 	}
 	if s.unit.Shortcut.T != nil {

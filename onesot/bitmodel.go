@@ -11,7 +11,8 @@ import (
 
 // BitModel gives the logits of every gate: f_theta(eta), a small tanh network of u(eta) from whose output the
 // tilt kappa*u*rank is taken (so that before training small eta favours many bits, large eta few), or, for
-// the methods that search at one eta, free logits. Gate matrices are f32 [gates, cuda.MaxBits].
+// the methods that search at one eta, free logits. Gate matrices are f32 [gates, cuda.MaxBits]; for a gate read row, of any
+// kind, with candidates.
 type BitModel struct {
 	theta        nn.Flat      // Adam's
 	free         bool         // theta is the logits themselves
@@ -19,36 +20,33 @@ type BitModel struct {
 	logits, tilt *cuda.Tensor
 	dlogits      *cuda.Tensor
 	net          cuda.BitModel
-	gates        []quant.Gate
 }
 
 // philoxTheta keeps the draws of the initial theta apart from others under the same seed.
 const philoxTheta = 0x7E
 
-func newBitModel(dev *cuda.Device, s Settings, gates []quant.Gate, u *cuda.Tensor) *BitModel {
-	rows, row := len(gates), cuda.MaxBits
-	m := &BitModel{free: s.freeLogits(), gates: gates}
-	m.bits = dev.New(cuda.Int32, rows)
+// newBitModel is for gates of so many candidates each.
+func newBitModel(own *tensors, s Settings, candidates []int, u *cuda.Tensor) *BitModel {
+	rows, row := len(candidates), cuda.MaxBits
+	m := &BitModel{free: s.freeLogits()}
 	counts, tilt := make([]int32, rows), make([]float32, rows*row)
-	for g, gate := range gates {
-		counts[g] = int32(len(gate.Bits))
-		for i := range gate.Bits {
-			tilt[g*row+i] = float32(s.Kappa * quant.Rank(i, len(gate.Bits)))
+	for g, n := range candidates {
+		counts[g] = int32(n)
+		for i := range n {
+			tilt[g*row+i] = float32(s.Kappa * quant.Rank(i, n))
 		}
 	}
-	m.bits.SetInt32(counts)
-	m.logits, m.tilt = dev.New(cuda.Float32, rows, row), dev.New(cuda.Float32, rows, row)
-	m.dlogits = dev.New(cuda.Float32, rows, row)
+	m.bits = own.ints(counts, rows)
+	m.logits, m.tilt, m.dlogits = own.matrix(rows), own.matrix(rows), own.matrix(rows)
 	theta := make([]float32, rows*row)
 	if !m.free {
 		theta = initialTheta(s, rows*row)
 		m.net = cuda.BitModel{
-			Depth: s.Depth, Hidden: s.Hidden, Gates: rows, Bits: m.bits, U: u, KappaRank: dev.From(tilt, rows, row),
-			H: dev.New(cuda.Float32, s.Depth, s.Hidden), Logits: m.logits, Tilt: m.tilt, DLogits: m.dlogits,
+			Depth: s.Depth, Hidden: s.Hidden, Gates: rows, Bits: m.bits, U: u, KappaRank: own.floats(tilt, rows, row),
+			H: own.zeros(s.Depth, s.Hidden), Logits: m.logits, Tilt: m.tilt, DLogits: m.dlogits,
 		}
 	}
-	n := len(theta)
-	m.theta = nn.Flat{Value: dev.From(theta, n), Grad: dev.New(cuda.Float32, n), M: dev.New(cuda.Float32, n), V: dev.New(cuda.Float32, n)}
+	m.theta = own.flat(theta)
 	m.net.Theta, m.net.DTheta = m.theta.Value, m.theta.Grad
 	return m
 }

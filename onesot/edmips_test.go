@@ -180,7 +180,7 @@ func (r edmipsRun) step(k int, ref reference) (task, cost float64) {
 
 // logitGradient is that of the i-th candidate of all gates, of the last step.
 func (r edmipsRun) logitGradient(i int) float64 {
-	return float64(r.Model.dlogits.At(i/3*cuda.MaxBits + i%3))
+	return float64(r.gating.(*concrete).model.dlogits.At(i/3*cuda.MaxBits + i%3))
 }
 
 func referenceWords(seed, element, tensor int) [4]uint32 {

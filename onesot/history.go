@@ -89,16 +89,16 @@ func (h *history) read() {
 }
 
 // micro is what one micro-batch left: the loss and right answers summed over its images, and, of a supernet, cost,
-// prior and entropy, and pi.
+// prior and entropy, and the law of the gates.
 type micro struct {
-	eta             float64
-	loss, terms, pi []float32
+	eta              float64
+	loss, terms, law []float32
 }
 
 func (h *history) at(step, j int) micro {
 	i := step*h.micros + j
 	m := micro{eta: h.eta[i]}
-	for k, to := range []*[]float32{&m.loss, &m.terms, &m.pi} {
+	for k, to := range []*[]float32{&m.loss, &m.terms, &m.law} {
 		if k < len(h.micro) {
 			*to = h.micro[k].row(i)
 		}
@@ -112,4 +112,16 @@ func (h *history) similarity(step int) []float32 { return h.step[0].row(step) }
 func (k kept) row(i int) []float32 {
 	n := k.from.Len()
 	return k.host[i*n : (i+1)*n]
+}
+
+// losses reads the steps kept by a trainer that has no gates: task loss and accuracy over batches of n images.
+func (h *history) losses(n int) []Terms {
+	h.read()
+	h.terms = h.terms[:0]
+	for step := range h.pending {
+		loss := h.at(step, 0).loss
+		h.terms = append(h.terms, Terms{Task: float64(loss[0]) / float64(n), Accuracy: float64(loss[1]) / float64(n)})
+	}
+	h.pending = 0
+	return h.terms
 }

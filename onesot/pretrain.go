@@ -56,19 +56,10 @@ func (t *Pretrainer) Enqueue(step, steps int, split data.Split, positions []int)
 
 // Report is what the steps since the last report came to, in order. It waits for them. The slice is good until the
 // next call.
-func (t *Pretrainer) Report() []Terms {
-	h, n := &t.history, float64(t.plan.Options.Batch)
-	h.read()
-	h.terms = h.terms[:0]
-	for step := range h.pending {
-		loss := h.at(step, 0).loss
-		h.terms = append(h.terms, Terms{Task: float64(loss[0]) / n, Accuracy: float64(loss[1]) / n})
-	}
-	h.pending = 0
-	return h.terms
-}
+func (t *Pretrainer) Report() []Terms { return t.history.losses(t.plan.Options.Batch) }
 
-func (t *Pretrainer) full() bool { return t.history.full() }
+// Full tells whether the next step finds no room before Report.
+func (t *Pretrainer) Full() bool { return t.history.full() }
 
 // Free returns the training buffers; the parameters stay.
 func (t *Pretrainer) Free() {
@@ -78,7 +69,8 @@ func (t *Pretrainer) Free() {
 	t.plan.Free()
 }
 
-func (t *Pretrainer) nonFinite() string {
+// NonFinite names the first place where a value is NaN or infinite.
+func (t *Pretrainer) NonFinite() string {
 	if name := t.plan.NonFinite(); name != "" {
 		return name
 	}

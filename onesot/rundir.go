@@ -20,6 +20,7 @@ import (
 const (
 	runFile     = "run.json"
 	stateFile   = "state.safetensors"
+	fp32File    = "fp32.safetensors"
 	metricsFile = "metrics.jsonl"
 	frontFile   = "front.json"
 	lockFile    = "lock"
@@ -41,6 +42,9 @@ type Config struct {
 	Device      string   `json:"device"`
 	Arithmetic  string   `json:"arithmetic"` // of the device: decides the bits of every result
 	Settings    Settings `json:"settings"`
+	// Of the system: penalties or relative costs that it is asked for, and its own options by name.
+	Asked   []float64      `json:"asked,omitempty"`
+	Options map[string]any `json:"options,omitempty"`
 }
 
 // Run is a run directory, locked while it is open unless it came from [ViewRun].
@@ -53,12 +57,12 @@ type Run struct {
 // CreateRun makes a run directory for a configuration. One that already holds a run is an error.
 func CreateRun(dir string, c Config) (*Run, error) {
 	r := &Run{Dir: dir, Config: c}
-	return r, r.Create()
+	return r, r.Create(nil)
 }
 
-// Create makes the directory of a Run that exists in memory only, and locks it. One that already holds a run is
-// an error.
-func (r *Run) Create() error {
+// Create makes the directory of a Run that exists in memory only, locks it, and has what the run starts from put into it
+// (nil: nothing) before run.json, which marks a run. A directory that already holds one is an error.
+func (r *Run) Create(start func() error) error {
 	if err := os.MkdirAll(r.Dir, 0o777); err != nil {
 		return fmt.Errorf("run directory: %w", err)
 	}
@@ -70,7 +74,13 @@ func (r *Run) Create() error {
 		locked.Close()
 		return fmt.Errorf("run directory %s holds a run already; go on with it by --resume or take another --out", r.Dir)
 	}
-	if err := r.writeJSON(runFile, r.Config); err != nil {
+	if start != nil {
+		err = start()
+	}
+	if err == nil {
+		err = r.writeJSON(runFile, r.Config)
+	}
+	if err != nil {
 		locked.Close()
 		return err
 	}
@@ -143,6 +153,9 @@ func (r *Run) Close() {
 	}
 }
 
+// FP32File is the fp32 net that a run starts from.
+func (r *Run) FP32File() string { return r.path(fp32File) }
+
 func (r *Run) path(name string) string { return filepath.Join(r.Dir, name) }
 
 func (r *Run) writeJSON(name string, v any) error {
@@ -195,7 +208,7 @@ func orNone(s string) string {
 // fields is the configuration flattened to text, settings beside the rest.
 func (c Config) fields() map[string]string {
 	out := map[string]string{}
-	for _, v := range []any{c, c.Settings} {
+	for _, v := range []any{c, c.Settings, c.Options} {
 		data, err := json.Marshal(v)
 		if err != nil {
 			panic(err) // a struct of plain fields always encodes
@@ -205,7 +218,7 @@ func (c Config) fields() map[string]string {
 			panic(err)
 		}
 		for name, value := range fields {
-			if name != "settings" {
+			if name != "settings" && name != "options" {
 				out[name] = strings.Trim(string(value), `"`)
 			}
 		}

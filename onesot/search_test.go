@@ -45,8 +45,42 @@ func openDevice(t testing.TB, o cuda.Options) *cuda.Device {
 	return dev
 }
 
+// oneNet is a System that trains one Supernet and evaluates nothing.
+type oneNet struct{ net *Supernet }
+
+func (*oneNet) Name() string                 { return "oneshot" }
+func (*oneNet) About() string                { return "for tests" }
+func (*oneNet) Defaults(s Settings) Settings { return s }
+func (*oneNet) Options() []Option            { return nil }
+func (*oneNet) Asks() Asks                   { return Asks{Kind: AskEtas} }
+func (*oneNet) Check(*Problem) error         { return nil }
+
+func (o *oneNet) Search(ctx context.Context, p *Problem) (*Found, error) {
+	var err error
+	p.Settings.Eta, p.Settings.Gamma = 1, 1
+	if o.net, err = NewSupernet(p.Dev, p.Graph, p.Space, p.Cost, p.Settings); err != nil {
+		return nil, err
+	}
+	var note TrainingNote
+	found, err := p.State.Read(&note, o.net.State)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		o.net.Start(p)
+	}
+	return &Found{Free: func() {}}, o.net.Train(ctx, p, 0, 1, &note, func() error { return p.State.Write(note, o.net.State()) })
+}
+
+// newSearch builds a search that trains one Supernet.
+func newSearch(dev *cuda.Device, run *Run, set *data.Set) (*Search, *oneNet, error) {
+	system := &oneNet{}
+	s, err := NewSearch(dev, run, set, system, nil)
+	return s, system, err
+}
+
 // trainIn creates or, resume, reopens the run in dir and trains; stopAfter > 0 interrupts after so many steps.
-func trainIn(t testing.TB, dir string, dev *cuda.Device, set *data.Set, c Config, resume bool, stopAfter int) (*Search, error) {
+func trainIn(t testing.TB, dir string, dev *cuda.Device, set *data.Set, c Config, resume bool, stopAfter int) (*Search, *Supernet, error) {
 	t.Helper()
 	open := func() (*Run, error) { return CreateRun(dir, c) }
 	if resume {
@@ -57,18 +91,19 @@ func trainIn(t testing.TB, dir string, dev *cuda.Device, set *data.Set, c Config
 		t.Fatal(err)
 	}
 	defer run.Close()
-	s, err := NewSearch(dev, run, set, nil)
+	s, system, err := newSearch(dev, run, set)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	steps := 0
-	return s, s.Train(ctx, resume, Options{SaveEvery: 1000, Progress: func(Progress) {
+	err = s.Execute(ctx, Options{SaveEvery: 1000, Progress: func(Progress) {
 		if steps++; steps == stopAfter {
 			cancel()
 		}
 	}})
+	return s, system.net, err
 }
 
 func stateHash(t testing.TB, dir string) [32]byte {
@@ -90,7 +125,7 @@ func TestEqualBits(t *testing.T) {
 				dev, dir := openDevice(t, o), t.TempDir()
 				c := short(digitsConfig(set, dev, m))
 				for i, stop := range append(stops, 0) {
-					_, err := trainIn(t, dir, dev, set, c, i > 0, stop)
+					_, _, err := trainIn(t, dir, dev, set, c, i > 0, stop)
 					if stop > 0 != errors.Is(err, ErrInterrupted) || err != nil && stop == 0 {
 						t.Fatalf("stop after %d steps: %v", stop, err)
 					}
@@ -122,12 +157,12 @@ func TestEqualBits(t *testing.T) {
 // with eta, and whose accuracy at the expensive end is that of the fp32 net.
 func TestDigitsFront(t *testing.T) {
 	set, dev := digits(t), openDevice(t, cuda.Options{Device: "host"})
-	s, err := trainIn(t, t.TempDir(), dev, set, digitsConfig(set, dev, OneShot), false, 0)
+	s, net, err := trainIn(t, t.TempDir(), dev, set, digitsConfig(set, dev, OneShot), false, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	predictions := s.Net.Predict(s.Net.Settings.Etas(40))
-	judge := s.Judge()
+	predictions := net.Predict(s.Settings.Etas(40))
+	judge := NewJudge(s.Problem, net.Quantized)
 	points, err := judge.Children(context.Background(), predictions, func(int, int, Point) {})
 	if err != nil {
 		t.Fatal(err)
@@ -151,7 +186,7 @@ func TestDigitsFront(t *testing.T) {
 		}
 		lowest = min(lowest, p.RelativeBOPs)
 	}
-	if drop := s.FP32.Test - points[0].AccuracyTest; drop > 0.02 {
+	if drop := s.FP32Accuracy.Test - points[0].AccuracyTest; drop > 0.02 {
 		t.Errorf("the all-8-bit child is %.1f points below fp32", 100*drop)
 	}
 }
@@ -160,7 +195,7 @@ func TestDigitsFront(t *testing.T) {
 func TestDivergenceKeepsTheGoodState(t *testing.T) {
 	set, dev, dir := digits(t), openDevice(t, cuda.Options{Device: "host"}), t.TempDir()
 	c := short(digitsConfig(set, dev, OneShot))
-	if _, err := trainIn(t, dir, dev, set, c, false, 12); !errors.Is(err, ErrInterrupted) {
+	if _, _, err := trainIn(t, dir, dev, set, c, false, 12); !errors.Is(err, ErrInterrupted) {
 		t.Fatal(err)
 	}
 	good := stateHash(t, dir)
@@ -169,15 +204,15 @@ func TestDivergenceKeepsTheGoodState(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer run.Close()
-	s, err := NewSearch(dev, run, set, nil)
+	s, system, err := newSearch(dev, run, set)
 	if err != nil {
 		t.Fatal(err)
 	}
 	poisoned := false
-	err = s.Train(context.Background(), true, Options{SaveEvery: 1000, Progress: func(Progress) {
+	err = s.Execute(context.Background(), Options{SaveEvery: 1000, Progress: func(Progress) {
 		if !poisoned {
 			poisoned = true
-			l := s.Net.Params.Layers[4]
+			l := system.net.Params.Layers[4]
 			w := l.W.Get(nil)
 			w[7] = float32(math.NaN())
 			l.W.Set(w)
@@ -195,7 +230,7 @@ func TestDivergenceKeepsTheGoodState(t *testing.T) {
 func TestStateOfAnotherRunIsRefused(t *testing.T) {
 	set, dev, dir := digits(t), openDevice(t, cuda.Options{Device: "host"}), t.TempDir()
 	c := short(digitsConfig(set, dev, OneShot))
-	if _, err := trainIn(t, dir, dev, set, c, false, 3); !errors.Is(err, ErrInterrupted) {
+	if _, _, err := trainIn(t, dir, dev, set, c, false, 3); !errors.Is(err, ErrInterrupted) {
 		t.Fatal(err)
 	}
 	run, err := OpenRun(dir)
@@ -208,15 +243,15 @@ func TestStateOfAnotherRunIsRefused(t *testing.T) {
 	}
 	other := *set
 	other.Hash = "0123"
-	if _, err := NewSearch(dev, run, &other, nil); err == nil || !strings.Contains(err.Error(), "images") {
+	if _, _, err := newSearch(dev, run, &other); err == nil || !strings.Contains(err.Error(), "images") {
 		t.Errorf("other data: %v", err)
 	}
 	portable := openDevice(t, cuda.Options{Device: "host", ISA: "portable"})
-	s, err := NewSearch(portable, run, set, nil)
+	s, _, err := newSearch(portable, run, set)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Train(context.Background(), true, Options{SaveEvery: 1000, Progress: func(Progress) {}}); err == nil || !strings.Contains(err.Error(), "arithmetic") {
+	if err := s.Execute(context.Background(), Options{SaveEvery: 1000, Progress: func(Progress) {}}); err == nil || !strings.Contains(err.Error(), "arithmetic") {
 		t.Errorf("other arithmetic: %v", err)
 	}
 	changed := c
@@ -234,14 +269,18 @@ func TestStepAllocatesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer run.Close()
-	s, err := NewSearch(dev, run, set, nil)
+	s, _, err := newSearch(dev, run, set)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Net.PrepareTraining(set, s.model.Augment)
-	positions := make([]int, s.Net.Settings.Batch)
+	net, err := NewSupernet(dev, s.Graph, s.Space, s.Cost, s.Settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	net.PrepareTraining(set, s.Model.Augment)
+	positions := make([]int, s.Settings.Batch)
 	before, step := dev.Bytes(), 0
-	if n := testing.AllocsPerRun(20, func() { s.Net.Step(step, 100, set.Train, positions); step++ }); n != 0 {
+	if n := testing.AllocsPerRun(20, func() { net.Step(step, 100, set.Train, positions); step++ }); n != 0 {
 		t.Errorf("%v allocations a step", n)
 	}
 	if dev.Bytes() != before {

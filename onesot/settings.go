@@ -7,7 +7,7 @@ import (
 	"vimps-gpu/nn"
 )
 
-// Method names a search system; all are modes of one Supernet.
+// Method names a search system. Those below are modes of one Supernet.
 type Method string
 
 // The methods.
@@ -16,6 +16,8 @@ const (
 	VIMPS   Method = "vimps"   // free logits, one eta, Gumbel gates, additive cost, entropy
 	EdMIPS  Method = "edmips"  // free logits, softmax gates, one filter for all bit widths, additive cost
 	DNAS    Method = "dnas"    // free logits, Gumbel gates, multiplicative cost
+	// BayesianBits is a residual quantizer a tensor, behind hard-concrete gates, with an additive cost.
+	BayesianBits Method = "bayesianbits"
 )
 
 // Prior is the term that keeps gate probabilities from saturating.
@@ -37,16 +39,17 @@ type Settings struct {
 	PretrainEpochs  int         `json:"pretrain_epochs"` // of the fp32 net, where no weights are given
 	Batch           int         `json:"batch"`           // images a step
 	MicroBatches    int         `json:"micro_batches"`   // G: each has an eta, a gate sample and batch statistics of its own
-	Eta             float64     `json:"eta"`             // of the one-eta methods
+	Eta             float64     `json:"-"`               // penalty of a Supernet that searches at one
 	Eta0            float64     `json:"eta_min"`         // eta is log-uniform in [Eta0, Eta1], stratified over micro-batches
 	Eta1            float64     `json:"eta_max"`
 	Kappa           float64     `json:"kappa"` // tilt of the logits along eta: not in the paper
 	Prior           Prior       `json:"prior"`
 	Lambda          float64     `json:"lambda"`
-	Mu              float64     `json:"mu"`    // kernel similarity weight, falls linearly to 0
-	Gamma           float64     `json:"gamma"` // exponent of DNAS's cost
+	Mu              float64     `json:"mu"` // kernel similarity weight, falls linearly to 0
+	Gamma           float64     `json:"-"`  // exponent of DNAS's cost: its penalty
 	Temperature0    float64     `json:"temperature_start"`
 	Temperature1    float64     `json:"temperature_end"`
+	Explore         float64     `json:"explore"`   // share of the micro-batches whose gates are drawn uniformly: not in the paper
 	HardFrom        float64     `json:"hard_from"` // share of the steps after which samples are one-hot, straight-through
 	WarmUp          float64     `json:"warm_up"`   // share of the steps in which theta is frozen
 	Hidden          int         `json:"hidden"`    // units of a BitModel layer
@@ -62,10 +65,13 @@ type Settings struct {
 	RecalibrateSize int         `json:"recalibrate_images"`
 }
 
-// Defaults are the settings for a method on a model.
-func Defaults(m Method, model string) Settings {
+// Defaults are the settings for a Supernet's mode on a model.
+func Defaults(m Method, model string) Settings { return ModelSettings(model).For(m) }
+
+// ModelSettings are the settings for a model, as they stand in method.md, section 3.
+func ModelSettings(model string) Settings {
 	s := Settings{
-		Method: m, Norm: nn.NormPair, Epochs: 20, PretrainEpochs: 20, Batch: 128, MicroBatches: 2,
+		Method: OneShot, Norm: nn.NormPair, Epochs: 20, PretrainEpochs: 20, Batch: 128, MicroBatches: 2,
 		Eta: 1, Eta0: 1e-3, Eta1: 30, Kappa: 3, Prior: PriorKL, Lambda: 1e-3, Mu: 1e-3, Gamma: 1,
 		Temperature0: 1, Temperature1: 0.3, HardFrom: 0.5, WarmUp: 0.1, Hidden: 64, Depth: 2,
 		LearningRate: 0.02, WeightDecay: 1e-4, StepLR: 2e-3, ThetaLR: 5e-3, PretrainLR: 0.1,
@@ -74,6 +80,12 @@ func Defaults(m Method, model string) Settings {
 	if model == "digitsnet" {
 		s.Epochs, s.Eta1, s.Lambda, s.HoldOut = 30, 10, 3e-3, 0.2
 	}
+	return s
+}
+
+// For changes a model's settings to those of a Supernet's mode.
+func (s Settings) For(m Method) Settings {
+	s.Method = m
 	switch m {
 	case VIMPS:
 		s.Kappa, s.Prior, s.MicroBatches = 0, PriorEntropy, 1
@@ -81,6 +93,9 @@ func Defaults(m Method, model string) Settings {
 		s.Kappa, s.Prior, s.Mu, s.MicroBatches, s.SharedWeights, s.Norm, s.HardFrom = 0, PriorNone, 0, 1, true, nn.NormPlain, 1
 	case DNAS:
 		s.Kappa, s.Prior, s.Mu, s.MicroBatches, s.Norm, s.HardFrom = 0, PriorNone, 0, 1, nn.NormPlain, 1
+	case BayesianBits:
+		s.Kappa, s.Prior, s.Mu, s.MicroBatches, s.SharedWeights, s.Norm, s.HardFrom = 0, PriorNone, 0, 1, true, nn.NormPlain, 1
+		s.WarmUp, s.ThetaLR, s.Eta = 0, 1e-3, 0.01
 	}
 	return s
 }
@@ -93,15 +108,10 @@ func (s Settings) Check() error {
 		}
 		return nil
 	}
-	switch s.Method {
-	case OneShot, VIMPS, EdMIPS, DNAS:
-	default:
-		return fmt.Errorf("--method %q: want oneshot, vimps, edmips or dnas", s.Method)
-	}
 	switch s.Norm {
-	case nn.NormPlain, nn.NormPair, nn.NormGate, nn.NormEta:
+	case nn.NormPlain, nn.NormPair, nn.NormGate, nn.NormEta, nn.NormTransition:
 	default:
-		return fmt.Errorf("--norm %q: want pair, bn, gate or eta", s.Norm)
+		return fmt.Errorf("--norm %q: want pair, bn, gate, eta or transition", s.Norm)
 	}
 	switch s.Prior {
 	case PriorKL, PriorEntropy, PriorNone:
@@ -116,9 +126,9 @@ func (s Settings) Check() error {
 	}
 	for _, c := range []error{
 		inside("epochs", float64(s.Epochs), 1, 1e6), inside("pretrain-epochs", float64(s.PretrainEpochs), 0, 1e6),
-		inside("eta", s.Eta, 0, 1e9), inside("kappa", s.Kappa, 0, 100), inside("lambda", s.Lambda, 0, 1e6), inside("mu", s.Mu, 0, 1e6),
-		inside("gamma", s.Gamma, 0, 100), inside("temperature-start", s.Temperature0, 1e-3, 1e3), inside("temperature-end", s.Temperature1, 1e-3, 1e3),
-		inside("hard-from", s.HardFrom, 0, 1), inside("warm-up", s.WarmUp, 0, 0.99), inside("hidden", float64(s.Hidden), 1, 256),
+		inside("kappa", s.Kappa, 0, 100), inside("lambda", s.Lambda, 0, 1e6), inside("mu", s.Mu, 0, 1e6),
+		inside("temperature-start", s.Temperature0, 1e-3, 1e3), inside("temperature-end", s.Temperature1, 1e-3, 1e3),
+		inside("explore", s.Explore, 0, 1), inside("hard-from", s.HardFrom, 0, 1), inside("warm-up", s.WarmUp, 0, 0.99), inside("hidden", float64(s.Hidden), 1, 256),
 		inside("depth", float64(s.Depth), 1, 4), inside("learning-rate", s.LearningRate, 0, 1e6), inside("weight-decay", s.WeightDecay, 0, 1),
 		inside("step-learning-rate", s.StepLR, 0, 10), inside("theta-learning-rate", s.ThetaLR, 0, 10),
 		inside("pretrain-learning-rate", s.PretrainLR, 0, 1e6), inside("hold-out", s.HoldOut, 0.001, 0.9),

@@ -41,6 +41,10 @@ func (n *Supernet) Enqueue(step, steps int, split data.Split, positions []int) {
 	h := &n.history
 	for j := range s.MicroBatches {
 		eta := n.setMicro(now, step, j)
+		if s.Explore > 0 {
+			n.gating.setStep(now)
+			n.explore(step, j)
+		}
 		size := s.Batch / s.MicroBatches
 		n.feed.Fill(split, positions[j*size:(j+1)*size], nn.Draw{Seed: s.Seed, Batch: uint64(step*s.MicroBatches + j)})
 		n.micro.Launch()
@@ -55,7 +59,8 @@ func (n *Supernet) Enqueue(step, steps int, split data.Split, positions []int) {
 	h.keepStep(now.mu)
 }
 
-func (n *Supernet) full() bool { return n.history.full() }
+// Full tells whether the next step finds no room before Report.
+func (n *Supernet) Full() bool { return n.history.full() }
 
 // Report is what the steps since the last report came to, in order. It waits for them. The slice is good until the
 // next call.
@@ -88,14 +93,7 @@ func (n *Supernet) setStep(now schedule, step, steps int) {
 	}
 	setBias(c.stepBias, 0.9, 0.99, step+1)
 	setBias(c.thetaBias, 0.9, 0.999, step+1-n.firstThetaStep(steps))
-	mode := cuda.GateGumbel
-	switch {
-	case n.Settings.Method == EdMIPS:
-		mode = cuda.GateSoftmax
-	case now.hard:
-		mode = cuda.GateHard
-	}
-	c.mode.SetInt32([]int32{int32(mode)})
+	n.gating.setStep(now)
 }
 
 // setBias sets Adam's bias corrections of update t.
@@ -131,33 +129,19 @@ func (n *Supernet) setMicro(now schedule, step, j int) (eta float64) {
 }
 
 func (n *Supernet) addTerms(sum *Terms, m micro, share float64) {
-	images, cost := float64(n.plan.Options.Batch), float64(m.terms[0])
+	images := float64(n.plan.Options.Batch)
 	sum.Task += share * float64(m.loss[0]) / images
 	sum.Accuracy += share * float64(m.loss[1]) / images
-	sum.Expected += share * cost
-	if n.Settings.Method != DNAS {
-		sum.Hardware += share * m.eta * cost
-	}
+	sum.Expected += share * float64(m.terms[0])
+	hardware, prior := n.gating.weighted(m, share)
+	sum.Hardware += hardware
+	sum.Prior += prior
 	if m.eta > 0 {
 		sum.Eta += share * math.Log(m.eta)
 	}
-	sum.Prior += share * n.Settings.Lambda * float64(m.terms[1])
 	sum.Entropy += share * float64(m.terms[2])
-	argmax(n.choice, m.pi, n.Model.gates)
+	n.gating.child(n.choice, m.law)
 	sum.Argmax += share * n.relativeCost(n.choice)
-}
-
-// argmax writes the most probable option of each gate (of equals the first) to choice.
-func argmax(choice []int, pi []float32, gates []quant.Gate) {
-	for g, gate := range gates {
-		choice[g] = 0
-		row := pi[g*cuda.MaxBits:][:len(gate.Bits)]
-		for i, p := range row {
-			if p > row[choice[g]] {
-				choice[g] = i
-			}
-		}
-	}
 }
 
 // relativeCost is h of a choice for each gate.
@@ -177,13 +161,5 @@ func (n *Supernet) relativeCost(choice []int) float64 {
 
 // assignment is the child of a choice for each gate.
 func (n *Supernet) assignment(choice []int) quant.Assignment {
-	w, x := make([]int, len(n.Space.Layers)), make([]int, len(n.Space.Layers))
-	for row, gate := range n.Model.gates {
-		if gate.Kind == quant.Weight {
-			w[gate.Layer] = choice[row]
-		} else {
-			x[gate.Layer] = choice[row]
-		}
-	}
-	return quant.Choose(n.Space, w, x)
+	return quant.ChooseGates(n.Space, choice)
 }

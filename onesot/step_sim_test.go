@@ -46,14 +46,19 @@ func newSimRun(t *testing.T, dev *cuda.Device, set *data.Set, c simCase) *simRun
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { run.Close() })
-	s, err := NewSearch(dev, run, set, nil)
+	s, _, err := newSearch(dev, run, set)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.fp32Params().Init(1)
-	s.Net.Params.Start(s.fp32Params(), set, s.train)
-	s.Net.PrepareTraining(set, nn.Augment{Pad: 1, Flip: true})
-	return &simRun{net: s.Net, set: set}
+	net, err := NewSupernet(dev, s.Graph, s.Space, s.Cost, s.Settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.FP32 = nn.NewParams(dev, s.Graph, nn.Config{})
+	s.FP32.Init(1)
+	net.Start(s.Problem)
+	net.PrepareTraining(set, nn.Augment{Pad: 1, Flip: true})
+	return &simRun{net: net, set: set}
 }
 
 // startAs gives the run another's values: its steps were searched among activations of another device.

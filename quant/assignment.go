@@ -77,6 +77,19 @@ func Choose(s *Space, weight, input []int) Assignment {
 	return Assignment{s.names, string(bits)}
 }
 
+// ChooseGates builds an Assignment from the candidate index of each of Space.Gates.
+func ChooseGates(s *Space, choice []int) Assignment {
+	w, x := make([]int, len(s.Layers)), make([]int, len(s.Layers))
+	for i, gate := range s.Gates() {
+		if gate.Kind == Weight {
+			w[gate.Layer] = choice[i]
+		} else {
+			x[gate.Layer] = choice[i]
+		}
+	}
+	return Choose(s, w, x)
+}
+
 // Choice is the inverse of Choose for one layer: which candidates of the space
 // the Assignment takes. It panics if the Assignment is not of this space.
 func (s *Space) Choice(a Assignment, layer int) (weight, input int) {

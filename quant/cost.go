@@ -3,6 +3,7 @@ package quant
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // CostTable says what every choice of bits costs in every layer. BOPs, size and
@@ -97,4 +98,29 @@ func (t *CostTable) Normalised() ([][][]float32, error) {
 		}
 	}
 	return h, nil
+}
+
+// Cheapest is the child that costs least; of equals that with the narrower candidates.
+func Cheapest(t *CostTable) Assignment {
+	w, x := make([]int, len(t.Layers)), make([]int, len(t.Layers))
+	for k, rows := range t.Layers {
+		for i, row := range rows {
+			for j, c := range row {
+				if c < rows[w[k]][x[k]] {
+					w[k], x[k] = i, j
+				}
+			}
+		}
+	}
+	return Choose(t.Space, w, x)
+}
+
+// Only is the table of a space that one child is left of, as [Space.Only] makes it.
+func (t *CostTable) Only(one *Space) *CostTable {
+	out := &CostTable{Name: t.Name, Unit: t.Unit, Definition: t.Definition, Space: one}
+	for k := range one.Layers {
+		i, j := slices.Index(t.Space.Weight[k], one.Weight[k][0]), slices.Index(t.Space.Input[k], one.Input[k][0])
+		out.Layers = append(out.Layers, [][]float64{{t.Layers[k][i][j]}})
+	}
+	return out
 }

@@ -139,3 +139,14 @@ func (s *Space) MaxCandidates() int {
 	}
 	return n
 }
+
+// Only is the space that has one child, a, left.
+func (s *Space) Only(a Assignment) *Space {
+	one := &Space{Layers: s.Layers, names: s.names}
+	for k := range s.Layers {
+		i, j := s.Choice(a, k)
+		one.Weight = append(one.Weight, s.Weight[k][i:i+1:i+1])
+		one.Input = append(one.Input, s.Input[k][j:j+1:j+1])
+	}
+	return one
+}

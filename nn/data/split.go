@@ -72,6 +72,15 @@ func (s Split) Subset(positions []int) Split {
 	return Split{Images: s.Images, Labels: s.Labels, Index: index}
 }
 
+// First is the view on the first n images, on all where there are fewer.
+func (s Split) First(n int) Split {
+	positions := make([]int, min(n, s.Len()))
+	for i := range positions {
+		positions[i] = i
+	}
+	return s.Subset(positions)
+}
+
 // Counts is the number of images of each of the given number of classes.
 func (s Split) Counts(classes int) []int {
 	counts := make([]int, classes)

@@ -1,0 +1,102 @@
+package compare
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	"vimps-gpu/onesot"
+	"vimps-gpu/quant"
+)
+
+// The units of work, by their ids:
+//
+//	fp32                          training of the fp32 net, or reading and evaluating it
+//	search-METHOD-sSEED           a search, in a run directory of that name
+//	predict-METHOD-sSEED-on       what its nets say of the children, with re-estimated statistics (off: as trained)
+//	tune-CHILD-fSEED              a fine-tuning from the fp32 net, shared by all methods
+//	tune-METHOD-sSEED-CHILD-fSEED a fine-tuning from the method's net
+//
+// A METHOD is a label, of a method or an ablation; a CHILD is the beginning of a hash of its bits.
+const fp32ID = "fp32"
+
+func searchID(v *variant, seed uint64) string { return fmt.Sprintf("search-%s-s%d", v.label, seed) }
+
+func predictID(v *variant, seed uint64, recalibration string) string {
+	return fmt.Sprintf("predict-%s-s%d-%s", v.label, seed, recalibration)
+}
+
+func (e *Experiment) tuneID(v *variant, seed uint64, child string, tuneSeed uint64) string {
+	if e.Finetune.Start == startFP32 {
+		return fmt.Sprintf("tune-%s-f%d", child, tuneSeed)
+	}
+	return fmt.Sprintf("tune-%s-s%d-%s-f%d", v.label, seed, child, tuneSeed)
+}
+
+// childID names a child in file names and results.
+func childID(a quant.Assignment) string {
+	sum := sha256.Sum256([]byte(a.String()))
+	return hex.EncodeToString(sum[:6])
+}
+
+// alongFront are the children of a search that are predicted, and, of a method, fine-tuned.
+func (e *Experiment) alongFront(points []onesot.Point) []onesot.Point {
+	if e.Correlation.AlongFront == 0 {
+		return nil
+	}
+	return Spread(points, e.Correlation.AlongFront)
+}
+
+// children are those that a search's nets are asked for: along its front, then of equal BOPs.
+func (r *runner) children(points []onesot.Point) []quant.Assignment {
+	var out []quant.Assignment
+	for _, p := range r.e.alongFront(points) {
+		out = append(out, p.Assignment)
+	}
+	return distinct(append(out, r.w.equal...))
+}
+
+func distinct(list []quant.Assignment) []quant.Assignment {
+	seen := map[string]bool{}
+	var out []quant.Assignment
+	for _, a := range list {
+		if !seen[a.Key()] {
+			seen[a.Key()] = true
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// tuned tells which of a search's children are fine-tuned. An ablation's own are not: where all start from fp32, those
+// of equal BOPs have been for its method.
+func (r *runner) tuned(v *variant, points []onesot.Point) []quant.Assignment {
+	if v.ablates != "" {
+		return nil
+	}
+	return r.children(points)
+}
+
+// unitsAhead is how many units of each class there are at most, before searches have told how many children there are.
+func (r *runner) unitsAhead() map[string]int {
+	e, ahead := r.e, map[string]int{fp32ID: 1}
+	seeds, tuneSeeds := len(e.Seeds), len(e.Finetune.Seeds)
+	for _, v := range r.w.variants {
+		ahead["search "+v.label] = seeds
+		if !e.tunes() {
+			continue
+		}
+		ahead["predict "+v.label] = seeds * len(e.Correlation.Recalibration)
+		if v.ablates == "" {
+			own := e.Correlation.AlongFront * seeds * tuneSeeds
+			if e.Finetune.Start == startSupernet {
+				own += len(r.w.equal) * seeds * tuneSeeds
+			}
+			ahead["tune"] += own
+		}
+	}
+	if e.Finetune.Start == startFP32 {
+		ahead["tune"] += len(r.w.equal) * tuneSeeds
+	}
+	return ahead
+}

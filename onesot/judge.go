@@ -1,0 +1,119 @@
+package onesot
+
+import (
+	"context"
+
+	"vimps-gpu/nn"
+	"vimps-gpu/nn/data"
+	"vimps-gpu/quant"
+)
+
+// Judge evaluates children of one net, each distinct one once.
+type Judge struct {
+	Net  *Quantized
+	p    *Problem
+	eval *nn.Evaluator
+	size *quant.CostTable
+	bops *quant.CostTable
+	seen map[string]Point
+}
+
+// NewJudge compiles evaluation.
+func NewJudge(p *Problem, q *Quantized) *Judge {
+	return &Judge{
+		Net: q, p: p, eval: nn.NewEvaluator(q.Params, q.Gates, p.Set, p.Model.Augment),
+		size: quant.SizeBytes(p.Space), bops: quant.BOPs(p.Space), seen: map[string]Point{},
+	}
+}
+
+// Free returns the memory of the evaluation; the net stays.
+func (j *Judge) Free() { j.eval.Free() }
+
+// Forget makes the Judge evaluate every child again: the net was changed.
+func (j *Judge) Forget() { clear(j.seen) }
+
+// Child evaluates one child, found at a penalty eta (0: not by one).
+func (j *Judge) Child(a quant.Assignment, eta float64) Point {
+	if p, ok := j.seen[a.Key()]; ok {
+		p.Eta = eta
+		return p
+	}
+	val, test := j.score(a, j.eval.Score)
+	p := Point{
+		Eta: eta, BOPs: j.bops.Cost(a), RelativeBOPs: j.bops.Relative(a), SizeBytes: j.size.Cost(a), Cost: j.p.Cost.Cost(a),
+		AccuracyVal: val.Accuracy(), AccuracyTest: test.Accuracy(), LossVal: val.Loss, Assignment: a,
+	}
+	j.seen[a.Key()] = p
+	return p
+}
+
+// Quick scores one child on the first images of the validation split.
+func (j *Judge) Quick(a quant.Assignment, images int) (s nn.Score) {
+	j.with(a, func() { s = j.counted(j.eval.Score, j.p.Val.First(images)) })
+	return s
+}
+
+// Integer evaluates one child by its exact integer arithmetic, the statistics as in Child.
+func (j *Judge) Integer(a quant.Assignment) (val, test nn.Score) {
+	return j.score(a, j.eval.ScoreInteger)
+}
+
+// score evaluates a child on the validation and the test split, with the statistics that the settings want.
+func (j *Judge) score(a quant.Assignment, by func(data.Split) nn.Score) (val, test nn.Score) {
+	j.with(a, func() {
+		val = j.counted(by, j.p.Val)
+		j.p.Account.uncounted(func() { test = by(j.p.Set.Test) })
+	})
+	return val, test
+}
+
+func (j *Judge) counted(by func(data.Split) nn.Score, s data.Split) nn.Score {
+	j.p.Account.Forward += int64(s.Len())
+	return by(s)
+}
+
+// with runs f while the net is child a, its statistics re-estimated where the settings want it.
+func (j *Judge) with(a quant.Assignment, f func()) {
+	q, s := j.Net, j.p.Settings
+	q.Gates.SetChild(q.Space, a)
+	if s.Recalibrate {
+		j.p.Account.Forward += int64(j.eval.Recalibrate(j.p.Train, s.RecalibrateSize, s.Seed))
+		defer j.eval.Restore()
+	}
+	f()
+}
+
+// Children evaluates the distinct children of predictions, the all-maximum end first, and marks the front. after is
+// called with each point; a cancelled context ends the work with its error.
+func (j *Judge) Children(ctx context.Context, predictions []Prediction, after func(done, of int, p Point)) ([]Point, error) {
+	distinct := Distinct(predictions)
+	points := make([]Point, 0, len(distinct))
+	for i, p := range distinct {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		points = append(points, j.Child(p.Child, p.Eta))
+		after(i+1, len(distinct), points[i])
+	}
+	MarkFront(points)
+	return points, nil
+}
+
+// Evaluate is what the system believes of children, and marks those that no other of them beats. after is called with
+// each; a cancelled context ends the work with its error.
+func (f *Found) Evaluate(ctx context.Context, children []quant.Assignment, after func(done, of int)) ([]Point, error) {
+	points := make([]Point, 0, len(children))
+	for i, a := range children {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		j, err := f.Judge(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		points = append(points, j.Child(a, 0))
+		after(i+1, len(children))
+	}
+	MarkFront(points)
+	return points, nil
+}

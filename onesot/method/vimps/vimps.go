@@ -1,0 +1,46 @@
+// Package vimps is the search at one hardware penalty that One-Shot MPS generalises.
+package vimps
+
+import (
+	"context"
+
+	"vimps-gpu/onesot"
+	"vimps-gpu/onesot/method/restart"
+)
+
+// System is the search; it has no options of its own.
+type System struct{}
+
+// New gives the system.
+func New() *System { return &System{} }
+
+// Name is the system's.
+func (*System) Name() string { return "vimps" }
+
+// About says what it is.
+func (*System) About() string {
+	return "a supernet for each hardware penalty: Gumbel gates, additive cost, entropy prior (VIMPS, the one-penalty form of Koryakovskiy et al., CVPR 2023)"
+}
+
+// Defaults are those of onesot.VIMPS.
+func (*System) Defaults(s onesot.Settings) onesot.Settings { return s.For(onesot.VIMPS) }
+
+// Options are none.
+func (*System) Options() []onesot.Option { return nil }
+
+// Asks says that each penalty eta is a training. The ladder is our own: about equal ratios over what a front spans.
+func (*System) Asks() onesot.Asks {
+	return onesot.Asks{Kind: onesot.AskPenalties, What: "hardware penalty eta", Default: []float64{0.01, 0.03, 0.1, 0.3, 1, 3}}
+}
+
+// Check refuses penalties that cannot be.
+func (*System) Check(p *onesot.Problem) error { return restart.Check(p) }
+
+// Search trains a supernet for each eta.
+func (*System) Search(ctx context.Context, p *onesot.Problem) (*onesot.Found, error) {
+	return restart.Search(ctx, p, func(p *onesot.Problem, eta float64) (*onesot.Supernet, error) {
+		s := p.Settings
+		s.Eta = eta
+		return onesot.NewSupernet(p.Dev, p.Graph, p.Space, p.Cost, s)
+	})
+}

@@ -1,0 +1,101 @@
+package onesot
+
+import (
+	"math"
+
+	"vimps-gpu/cuda"
+	"vimps-gpu/nn"
+	"vimps-gpu/nn/data"
+	"vimps-gpu/quant"
+)
+
+// Tuner is quantization-aware training of a net under a child that may change from step to step: SGD with momentum
+// 0.9 on filters and norms, LogAdam on quantizer steps, both rates falling as a cosine (method.md, section 5,
+// "Standalone"). What no gate chose has no gradient, but its momentum and, of filters, the decay go on.
+type Tuner struct {
+	net      *Quantized
+	choose   func(step, steps int) quant.Assignment
+	settings Settings
+	plan     *nn.Plan
+	feed     *nn.Feed
+	lr       *cuda.Tensor // f32 [1]
+	stepLR   *cuda.Tensor // f32 [1]
+	stepBias *cuda.Tensor // f32 [2]
+	history  history
+	step     *cuda.Graph
+}
+
+// NewTuner compiles the training step of a net. choose names the child of each step; nil leaves the gates alone.
+func NewTuner(p *Problem, q *Quantized, choose func(step, steps int) quant.Assignment) *Tuner {
+	s, dev := p.Settings, q.Dev
+	t := &Tuner{net: q, choose: choose, settings: s, lr: dev.New(cuda.Float32, 1), stepLR: dev.New(cuda.Float32, 1), stepBias: dev.New(cuda.Float32, 2)}
+	t.plan = nn.NewPlan(q.Params, q.Gates, nn.NewScalars(dev), nn.PlanOptions{Batch: min(s.Batch, p.Train.Len()), Train: true})
+	t.feed = nn.NewFeed(t.plan, p.Set.Mean, p.Set.Std, p.Model.Augment)
+	t.history = newHistory(dev, 1, []*cuda.Tensor{t.plan.Loss})
+	t.step = dev.Record(func() {
+		cuda.Zero(q.Gates.DZ)
+		t.feed.Emit()
+		t.plan.PackFilters()
+		t.plan.Forward()
+		t.plan.Backward()
+		q.emitUpdate(t.lr, t.stepLR, t.stepBias, s.WeightDecay)
+	})
+	return t
+}
+
+// emitUpdate puts the optimizers' step on the queue.
+func (q *Quantized) emitUpdate(lr, stepLR, stepBias *cuda.Tensor, weightDecay float64) {
+	f, a, s := q.Params.Groups[nn.Filters], q.Params.Groups[nn.Affine], q.Params.Groups[nn.Steps]
+	cuda.SGD(f.Value, f.Grad, f.M, lr, 0.9, float32(weightDecay))
+	cuda.SGD(a.Value, a.Grad, a.M, lr, 0.9, 0)
+	cuda.LogAdam(s.Value, s.Grad, s.M, s.V, stepLR, stepBias, 0.9, 0.99, 1e-12)
+}
+
+// drawTune keeps the augmentation of a Tuner apart from that of other trainings under the same seed.
+const drawTune = 1 << 42
+
+// Enqueue puts a step on the device's queue; Report tells how it went.
+func (t *Tuner) Enqueue(step, steps int, split data.Split, positions []int) {
+	cosine := (1 + math.Cos(math.Pi*float64(step)/float64(steps))) / 2
+	t.lr.Set([]float32{float32(t.settings.LearningRate * cosine)})
+	t.stepLR.Set([]float32{float32(t.settings.StepLR * cosine)})
+	setBias(t.stepBias, 0.9, 0.99, step+1)
+	if t.choose != nil {
+		t.net.Gates.SetChild(t.net.Space, t.choose(step, steps))
+	}
+	t.feed.Fill(split, positions, nn.Draw{Seed: t.settings.Seed, Batch: drawTune + uint64(step)})
+	t.step.Launch()
+	t.history.keepMicro(0, 0)
+	t.history.keepStep(0)
+}
+
+// Report is what the steps since the last report came to, in order. It waits for them. The slice is good until the
+// next call.
+func (t *Tuner) Report() []Terms { return t.history.losses(t.plan.Options.Batch) }
+
+// Full tells whether the next step finds no room before Report.
+func (t *Tuner) Full() bool { return t.history.full() }
+
+// NonFinite names the first place where a value is NaN or infinite.
+func (t *Tuner) NonFinite() string {
+	if name := t.plan.NonFinite(); name != "" {
+		return name
+	}
+	for _, s := range t.net.State() {
+		if !isFinite(s.T.Get(nil)) {
+			return s.Name
+		}
+	}
+	return "the loss"
+}
+
+// Free returns the training buffers; the net stays.
+func (t *Tuner) Free() {
+	t.step.Free()
+	t.history.free()
+	t.feed.Free()
+	t.plan.Free()
+	for _, s := range []*cuda.Tensor{t.lr, t.stepLR, t.stepBias} {
+		s.Free()
+	}
+}

@@ -153,3 +153,22 @@ func TestDamagedUnit(t *testing.T) {
 		}
 	}
 }
+
+// TestCommittedExperiments: the files that the repository carries can be read, with as many systems and children as are
+// wanted.
+func TestCommittedExperiments(t *testing.T) {
+	t.Setenv("VIMPS_DATA", "somewhere")
+	for file, methods := range map[string]int{"digits.toml": 10, "cifar10-resnet20.toml": 4} {
+		e, err := Load("../experiments/" + file)
+		if err != nil {
+			t.Errorf("%s: %v", file, err)
+			continue
+		}
+		if len(e.Methods) < methods || e.Correlation.EqualBOPs < 12 || e.Correlation.AlongFront < 12 || len(e.Finetune.Seeds) < 2 {
+			t.Errorf("%s: %d methods, %+v, %+v", file, len(e.Methods), e.Correlation, e.Finetune)
+		}
+		if strings.Contains(e.data, "somewhere") {
+			t.Errorf("%s: results would name the folder %s", file, e.data)
+		}
+	}
+}

@@ -109,6 +109,9 @@ func (e *Experiment) checkNumbers() error {
 	if e.TrainImages < 0 || e.Noise < 0 || e.Noise > 1 || e.HoldOut < 0 || e.HoldOut > 0.9 {
 		return fmt.Errorf("train_images = %d, noise = %g, hold_out = %g: want 0 or more, 0 to 1, 0 to 0.9", e.TrainImages, e.Noise, e.HoldOut)
 	}
+	if e.HoldOutTest < 0 || e.HoldOutTest > 0.9 || e.HoldOutTest > 0 && e.HoldOut > 0 {
+		return fmt.Errorf("hold_out_test = %g, hold_out = %g: want one of them, 0 to 0.9", e.HoldOutTest, e.HoldOut)
+	}
 	if len(e.Fronts) == 0 || slices.Min(e.Fronts) < 1 {
 		return fmt.Errorf("front_sizes = %v: want one or more numbers of points, 1 or more each", e.Fronts)
 	}

@@ -20,8 +20,9 @@ type Experiment struct {
 	Data        string  `toml:"data"`    // as --data; ${NAME} is replaced by the environment's
 	Weights     string  `toml:"weights"` // of the fp32 net, as --weights; without it the net is trained, once
 	TrainImages int     `toml:"train_images"`
-	HoldOut     float64 `toml:"hold_out"` // share of the training images that children are selected by
-	Noise       float64 `toml:"noise"`    // standard deviation of what is added to every pixel, black 0, white 1
+	HoldOut     float64 `toml:"hold_out"`      // share of the training images that children are selected by
+	HoldOutTest float64 `toml:"hold_out_test"` // share of the test images that children are selected by instead, and that are test images no more
+	Noise       float64 `toml:"noise"`         // standard deviation of what is added to every pixel, black 0, white 1
 	WeightBits  []int   `toml:"weight_bits"`
 	InputBits   []int   `toml:"input_bits"`
 	FirstLayer  string  `toml:"first_layer"`

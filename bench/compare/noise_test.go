@@ -47,3 +47,26 @@ func TestNoise(t *testing.T) {
 		}
 	}
 }
+
+// TestHoldOutTest: validation images come from the test images, and no image is both.
+func TestHoldOutTest(t *testing.T) {
+	set, err := data.Open("digits")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, hash := set.Test.Len(), set.Hash
+	w := &world{e: &Experiment{HoldOutTest: 0.4, TrainImages: 300, Seed: 3}, set: set}
+	w.holdOutTest()
+	if w.val.Len() != int(math.Round(0.4*float64(before))) || w.val.Len()+set.Test.Len() != before || set.Hash == hash || w.trainingImages().Len() != 300 {
+		t.Errorf("%d of %d test images held out, %d left, %d training images", w.val.Len(), before, set.Test.Len(), w.trainingImages().Len())
+	}
+	seen := map[int]bool{}
+	for i := range w.val.Len() {
+		seen[w.val.At(i)] = true
+	}
+	for i := range set.Test.Len() {
+		if seen[set.Test.At(i)] {
+			t.Fatal("an image is a validation and a test image")
+		}
+	}
+}

@@ -76,6 +76,9 @@ func (r *runner) page(out *Results, total Times, tables []*table, pictures []pic
 	fmt.Fprintf(&b, "    vimps-gpu bench run %s\n\n", e.path)
 	fmt.Fprintf(&b, "%s on %s, %d training and %d validation images, %d test images; fp32 %.2f %% on test. %s, schedule %s, search seeds %v. ",
 		e.Model, e.data, r.w.fp32.Train.Len(), r.w.fp32.Val.Len(), r.w.set.Test.Len(), 100*out.FP32.Test, counted(len(out.Methods), "method"), e.Schedule, e.Seeds)
+	if e.HoldOutTest > 0 {
+		fmt.Fprintf(&b, "The validation images are a share of %g of the data's test images, which are no test images here. ", e.HoldOutTest)
+	}
 	if e.Noise > 0 {
 		fmt.Fprintf(&b, "Every pixel carries noise of deviation %g. ", e.Noise)
 	}

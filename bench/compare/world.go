@@ -28,7 +28,8 @@ type world struct {
 	space    *quant.Space
 	cost     *quant.CostTable
 	bops     *quant.CostTable
-	fp32     *opened // its FP32 is there once its unit is done
+	val      data.Split // held out of the test images; Len 0: of the training images
+	fp32     *opened    // its FP32 is there once its unit is done
 	equal    []quant.Assignment
 }
 
@@ -44,6 +45,9 @@ func newWorld(e *Experiment, o Options) (*world, error) {
 	}
 	if e.Noise > 0 {
 		addNoise(w.set, e.Noise, e.Seed)
+	}
+	if e.HoldOutTest > 0 {
+		w.holdOutTest()
 	}
 	w.config = onesot.Config{Version: o.Version, Model: e.Model, Data: e.Data, DataHash: w.set.Hash, Weights: e.Weights,
 		WeightBits: e.WeightBits, InputBits: e.InputBits, FirstLayer: e.FirstLayer, LastLayer: e.LastLayer, TrainImages: e.TrainImages,
@@ -137,6 +141,9 @@ func (w *world) open(v *variant, seed uint64, id string) (*opened, error) {
 	// One split for all seeds: the fp32 net, which has seen its training images, is the same for all.
 	config.Settings.Seed = w.e.Seed
 	s.Train, s.Val = onesot.Splits(config, w.set)
+	if w.e.HoldOutTest > 0 {
+		s.Train, s.Val = w.trainingImages(), w.val
+	}
 	return &opened{s, run}, nil
 }
 
@@ -148,6 +155,23 @@ func (w *world) custom(space *quant.Space) (*quant.CostTable, error) {
 		return quant.SizeBytes(space), nil
 	}
 	return quant.ReadCSV(w.e.Cost, space)
+}
+
+// holdOutTest takes the images that select children from the test images: published fp32 weights have seen every training
+// image, so that nothing there is new to them.
+func (w *world) holdOutTest() {
+	w.set.Test, w.val = w.set.Test.Holdout(w.e.HoldOutTest, w.e.Seed)
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s test %g seed %d", w.set.Hash, w.e.HoldOutTest, w.e.Seed))
+	w.set.Hash = hex.EncodeToString(sum[:])
+}
+
+// trainingImages are all, or as many as the experiment wants.
+func (w *world) trainingImages() data.Split {
+	all := w.set.Train
+	if n := w.e.TrainImages; n > 0 && n < all.Len() {
+		_, all = all.Holdout(float64(n)/float64(all.Len()), w.e.Seed)
+	}
+	return all
 }
 
 // reference is the corner that hypervolumes are measured from.

@@ -9,6 +9,8 @@ import (
 	"gonum.org/v1/plot/plotter"
 
 	"vimps-gpu/onesot"
+
+	"vimps-gpu/onesot/report/chart"
 )
 
 // picture is a PNG file that stands below a table.
@@ -85,7 +87,7 @@ func (r *runner) timePicture(out *Results) (picture, error) {
 // logarithmic makes the horizontal axis so, where all points allow it.
 func logarithmic(p *plot.Plot) {
 	if p.X.Min > 0 && p.X.Max > p.X.Min && !math.IsInf(p.X.Max, 0) {
-		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, logTicks{}
+		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, chart.LogTicks{}
 	}
 }
 

@@ -1,60 +1,35 @@
 package compare
 
 import (
-	"bytes"
-	"fmt"
 	"image/color"
 	"math"
-	"strconv"
 
 	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
 
-	"vimps-gpu/onesot"
+	"vimps-gpu/onesot/report/chart"
 )
 
-// The pictures look as those of onesot/report do.
-
-func rgb(hex uint32) color.Color {
-	return color.RGBA{uint8(hex >> 16), uint8(hex >> 8), uint8(hex), 0xff}
-}
-
-// seriesStyle tells ten series apart: colours of the set of Okabe and Ito, which readers with any kind of colour
-// blindness can tell apart, then the same dashed and with other marks.
+// seriesStyle tells ten series apart: by colours, then by the same dashed and with other marks.
 func seriesStyle(i int) (c color.Color, shape draw.GlyphDrawer, dashes []vg.Length) {
-	set := []uint32{0x0072b2, 0xd55e00, 0x009e73, 0xcc79a7, 0xe69f00, 0x56b4e9, 0x000000}
+	set := append(chart.Colours(), 0x000000)
 	shapes := []draw.GlyphDrawer{draw.CircleGlyph{}, draw.BoxGlyph{}, draw.TriangleGlyph{}, draw.CrossGlyph{}, draw.RingGlyph{}, draw.PyramidGlyph{}, draw.PlusGlyph{}}
 	if i >= len(set) {
 		dashes = []vg.Length{vg.Points(4), vg.Points(2)}
 	}
-	return rgb(set[i%len(set)]), shapes[(i+i/len(set))%len(shapes)], dashes
+	return chart.RGB(set[i%len(set)]), shapes[(i+i/len(set))%len(shapes)], dashes
 }
 
-func textFont(size float64) font.Font {
-	return font.Font{Typeface: "Liberation", Variant: "Sans", Size: vg.Points(size)}
-}
-
-// newPlot is an empty plot: sans-serif, a light grid, grey axes.
+// newPlot is an empty plot with a title and a grid.
 func newPlot(title, xLabel, yLabel string) *plot.Plot {
-	p := plot.New()
+	p := chart.New(xLabel, yLabel, 10)
 	p.Title.Text = title
-	p.Title.TextStyle.Font = textFont(11)
+	p.Title.TextStyle.Font = chart.Font(11)
 	p.Title.Padding = vg.Points(4)
-	for _, a := range []*plot.Axis{&p.X, &p.Y} {
-		a.Label.TextStyle.Font = textFont(10)
-		a.Tick.Label.Font = textFont(9)
-		a.LineStyle.Color, a.Tick.LineStyle.Color = color.Gray{0x66}, color.Gray{0x66}
-		a.Tick.Marker = evenTicks{}
-	}
-	p.X.Label.Text, p.Y.Label.Text = xLabel, yLabel
-	grid := plotter.NewGrid()
-	grid.Horizontal.Color, grid.Vertical.Color = color.Gray{0xe2}, color.Gray{0xe2}
-	p.Add(grid)
+	chart.AddGrid(p)
 	return p
 }
 
@@ -87,55 +62,13 @@ func series(p *plot.Plot, xys plotter.XYs, i int, joined bool) error {
 	return nil
 }
 
-// evenTicks labels every 1, 2 or 5 times a power of ten, about four in all.
-type evenTicks struct{}
-
-func (evenTicks) Ticks(lo, hi float64) []plot.Tick {
-	rough := (hi - lo) / 4
-	if !(rough > 0) || math.IsInf(rough, 0) {
-		return []plot.Tick{{Value: lo, Label: strconv.FormatFloat(lo, 'g', 4, 64)}}
-	}
-	exponent := math.Floor(math.Log10(rough))
-	step := math.Pow(10, exponent)
-	for _, m := range []float64{5, 2} {
-		if m*step <= rough*1.2 {
-			step *= m
-			break
-		}
-	}
-	var ticks []plot.Tick
-	for i := math.Ceil(lo/step - 1e-9); i*step <= hi+1e-9*step; i++ {
-		ticks = append(ticks, plot.Tick{Value: i * step, Label: strconv.FormatFloat(i*step+0, 'f', max(0, int(-exponent)), 64)})
-	}
-	return ticks
-}
-
-// logTicks labels 1, 2 and 5 of each decade, only 1 over a wide range, and all over a narrow one.
-type logTicks struct{}
-
-func (logTicks) Ticks(lo, hi float64) []plot.Tick {
-	var ticks []plot.Tick
-	decades := math.Log10(hi / lo)
-	for e := math.Floor(math.Log10(lo)); e <= math.Ceil(math.Log10(hi)); e++ {
-		for m := 1; m <= 9; m++ {
-			t := plot.Tick{Value: float64(m) * math.Pow(10, e)}
-			if m == 1 || decades < 2.5 && (m == 2 || m == 5) || decades < 0.7 {
-				t.Label = onesot.HumanCount(t.Value)
-			}
-			ticks = append(ticks, t)
-		}
-	}
-	return ticks
-}
-
 // sheet draws panels in rows, and a legend of names, styled by their places, above them.
 func sheet(panels []*plot.Plot, columns int, names []string, width, height float64) ([]byte, error) {
 	columns = min(columns, len(panels))
 	rows := (len(panels) + columns - 1) / columns
 	legendRows := legendLines(names, width)
 	top := 16*float64(len(legendRows)) + 8
-	img := vgimg.NewWith(vgimg.UseWH(vg.Points(width), vg.Points(float64(rows)*height+top)), vgimg.UseDPI(144))
-	c := draw.New(img)
+	img, c := chart.Canvas(width, float64(rows)*height+top)
 	drawLegend(c, legendRows, names)
 	grid := make([][]*plot.Plot, rows)
 	for i := range grid {
@@ -151,17 +84,13 @@ func sheet(panels []*plot.Plot, columns int, names []string, width, height float
 			}
 		}
 	}
-	var out bytes.Buffer
-	if _, err := (vgimg.PngCanvas{Canvas: img}).WriteTo(&out); err != nil {
-		return nil, fmt.Errorf("picture: %w", err)
-	}
-	return out.Bytes(), nil
+	return chart.PNG(img)
 }
 
 const keyWidth = 34 // points that a key takes beside its name
 
 func legendStyle() text.Style {
-	return text.Style{Color: color.Gray{0x22}, Font: textFont(10), YAlign: draw.YCenter, Handler: plot.DefaultTextHandler}
+	return text.Style{Color: color.Gray{0x22}, Font: chart.Font(10), YAlign: draw.YCenter, Handler: plot.DefaultTextHandler}
 }
 
 // legendLines breaks the legend into lines: the places of the names in each.

@@ -12,6 +12,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 
 	"vimps-gpu/onesot"
+	"vimps-gpu/onesot/report/chart"
 )
 
 // frontPicture shows cost against accuracy twice: on the validation split, which
@@ -28,9 +29,9 @@ func (r *Report) frontPicture() (picture, error) {
 	} {
 		b := &frontPanel{front: r.Front, accuracy: split.accuracy}
 		b.plot = newPlot(r.costLabel(), "accuracy, %")
-		addGrid(b.plot)
+		chart.AddGrid(b.plot)
 		if r.costsArePositive() { // a user's table may hold zeros
-			b.plot.X.Scale, b.plot.X.Tick.Marker = plot.LogScale{}, logTicks{}
+			b.plot.X.Scale, b.plot.X.Tick.Marker = plot.LogScale{}, chart.LogTicks{}
 		}
 		if err := b.add(r.Baselines); err != nil {
 			return picture{}, err
@@ -41,9 +42,9 @@ func (r *Report) frontPicture() (picture, error) {
 		panels = append(panels, panel{b.plot, split.title, b.keys})
 	}
 	shareRange(panels)
-	img, c := canvas(920, 420)
+	img, c := chart.Canvas(920, 420)
 	drawRow(c, panels)
-	png, err := encodePNG(img)
+	png, err := chart.PNG(img)
 	return picture{"front.png", "Accuracy against cost",
 		"Each dot is a child of the one supernet. The line joins those that no other child beats on the validation split.", png}, err
 }
@@ -161,7 +162,7 @@ func (b *frontPanel) addLabels(base Baseline) error {
 		if err != nil {
 			return err
 		}
-		labels.TextStyle[0].Font = textFont(8.5)
+		labels.TextStyle[0].Font = chart.Font(8.5)
 		labels.TextStyle[0].Color = color.Gray{0x44}
 		labels.TextStyle[0].YAlign = draw.YCenter
 		labels.Offset.X, labels.Offset.Y = vg.Points(5), -vg.Points(4)

@@ -8,6 +8,7 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
+	"vimps-gpu/onesot/report/chart"
 	"vimps-gpu/quant"
 )
 
@@ -37,7 +38,7 @@ func (g gateGrid) Plot(c draw.Canvas, p *plot.Plot) {
 			left, below := tx(float64(column)), 0.0
 			for _, s := range g.cell(row, column) {
 				y := ty(bottom + below*(1-g.gap))
-				c.FillPolygon(rgb(bitColours[s.bits]), []vg.Point{{X: left, Y: y}, {X: right, Y: y}, {X: right, Y: top}, {X: left, Y: top}})
+				c.FillPolygon(chart.RGB(bitColours[s.bits]), []vg.Point{{X: left, Y: y}, {X: right, Y: y}, {X: right, Y: top}, {X: left, Y: top}})
 				below += s.part
 			}
 		}
@@ -106,9 +107,9 @@ func (r *Report) gatePicture(rowHeight, gap float64, cell func(layer, eta int, k
 		panels = append(panels, panel{plot: p, title: side.title})
 	}
 	panels[0].keys = bitKeys(r.Space)
-	img, c := canvas(920, float64(layers)*rowHeight+titleHeight+legendHeight+50)
+	img, c := chart.Canvas(920, float64(layers)*rowHeight+titleHeight+legendHeight+50)
 	drawRow(c, panels)
-	return encodePNG(img)
+	return chart.PNG(img)
 }
 
 // layerTicks names the rows; a layer whose gate is pinned is marked.
@@ -153,7 +154,7 @@ func bitKeys(s *quant.Space) []key {
 	var keys []key
 	for b, there := range present {
 		if there {
-			keys = append(keys, key{fmt.Sprintf("%d bits", b), swatch{rgb(bitColours[b])}})
+			keys = append(keys, key{fmt.Sprintf("%d bits", b), swatch{chart.RGB(bitColours[b])}})
 		}
 	}
 	return keys

@@ -7,6 +7,8 @@ import (
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"vimps-gpu/onesot/report/chart"
 )
 
 // key is one entry of a legend.
@@ -27,7 +29,7 @@ func (s swatch) Thumbnail(c *draw.Canvas) {
 }
 
 func style(p *plot.Plot, size float64, c color.Color) text.Style {
-	return text.Style{Color: c, Font: textFont(size), YAlign: draw.YCenter, Handler: p.TextHandler}
+	return text.Style{Color: c, Font: chart.Font(size), YAlign: draw.YCenter, Handler: p.TextHandler}
 }
 
 // panel is one plot of a picture, with its title and its legend above it, where

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"vimps-gpu/onesot"
+	"vimps-gpu/onesot/report/chart"
 	"vimps-gpu/quant"
 )
 
@@ -171,7 +172,7 @@ func TestBitsPictureShowsTheBits(t *testing.T) {
 		}
 	}
 	for b := range want {
-		pixels[b] = countPixels(img, rgb(bitColours[b]))
+		pixels[b] = countPixels(img, chart.RGB(bitColours[b]))
 		total += pixels[b]
 	}
 	for b, n := range want {
@@ -203,7 +204,7 @@ func TestSameReportSameBytes(t *testing.T) {
 
 func TestLogTicks(t *testing.T) {
 	var labels []string
-	for _, tick := range (logTicks{}).Ticks(0.06, 1) {
+	for _, tick := range (chart.LogTicks{}).Ticks(0.06, 1) {
 		if tick.Label != "" && tick.Value >= 0.06 && tick.Value <= 1 {
 			labels = append(labels, tick.Label)
 		}

@@ -6,6 +6,8 @@ import (
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"vimps-gpu/onesot/report/chart"
 )
 
 // curve is one line of a training panel.
@@ -36,7 +38,7 @@ func (r *Report) trainingPicture() (picture, error) {
 			{"argmax", func(m MetricRow) float64 { return m.ArgmaxCost }}}},
 	}}
 	const width, height = 920, 560
-	img, c := canvas(width, height)
+	img, c := chart.Canvas(width, height)
 	for i, row := range rows {
 		var panels []panel
 		for _, spec := range row {
@@ -49,13 +51,13 @@ func (r *Report) trainingPicture() (picture, error) {
 		}
 		drawRow(draw.Crop(c, 0, 0, vg.Points(height/2*float64(1-i)), -vg.Points(height/2*float64(i))), panels)
 	}
-	png, err := encodePNG(img)
+	png, err := chart.PNG(img)
 	return picture{"training.png", "Training", "Means over what was drawn in each epoch. The horizontal axis is in epochs.", png}, err
 }
 
 func (r *Report) curves(axis string, curves []curve) (panel, error) {
 	p := panel{plot: newPlot("epoch", axis)}
-	addGrid(p.plot)
+	chart.AddGrid(p.plot)
 	for i, cv := range curves {
 		var xys plotter.XYs
 		for _, m := range r.Metrics {

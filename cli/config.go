@@ -80,7 +80,7 @@ func newConfig(c *cli.Context) (onesot.Config, onesot.System, error) {
 
 // applyFlags overwrites what flags were given for, and checks the outcome.
 func applyFlags(c *cli.Context, config *onesot.Config) error {
-	for name, field := range map[string]*string{"model": &config.Model, "data": &config.Data, "weights": &config.Weights} {
+	for name, field := range map[string]*string{"model": &config.Model, "data": &config.Data, "weights": &config.Weights, "cost": &config.Cost} {
 		if c.IsSet(name) {
 			*field = c.String(name)
 		}
@@ -112,14 +112,19 @@ func parseBits(flag, text string) ([]int, error) {
 // describeInputs adds what the data, the weights and the device say of themselves.
 func describeInputs(config *onesot.Config, dev *cuda.Device, set *data.Set) error {
 	config.DataHash, config.Device, config.Arithmetic = set.Hash, dev.Name(), dev.Arithmetic()
-	if config.Weights == "" {
-		return nil
+	for _, file := range []struct {
+		flag, path string
+		hash       *string
+	}{{"cost", config.Cost, &config.CostHash}, {"weights", config.Weights, &config.WeightsHash}} {
+		if file.path == "" {
+			continue
+		}
+		hash, err := hashFile(file.path)
+		if err != nil {
+			return wrapFlag(file.flag, err)
+		}
+		*file.hash = hash
 	}
-	hash, err := hashFile(config.Weights)
-	if err != nil {
-		return fmt.Errorf("--weights: %w", err)
-	}
-	config.WeightsHash = hash
 	return nil
 }
 
@@ -179,6 +184,9 @@ func resumedConfig(c *cli.Context, dir string, dev *cuda.Device) (onesot.Config,
 	}
 	if now.WeightsHash == old.WeightsHash {
 		compared.Weights = old.Weights
+	}
+	if now.CostHash == old.CostHash {
+		compared.Cost = old.Cost
 	}
 	if diff := old.Differences(compared); len(diff) > 0 {
 		return fail(usagef("--resume: run directory %s was made with other settings: %s", dir, strings.Join(diff, "; ")))

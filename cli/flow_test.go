@@ -44,6 +44,7 @@ func TestWholeJob(t *testing.T) {
 	t.Run("eval agrees with the front", func(t *testing.T) { evalAgrees(t, run, front) })
 	t.Run("eval by integers", func(t *testing.T) { evalByIntegers(t, run) })
 	t.Run("sweep by a cost table", func(t *testing.T) { sweepByTable(t, run) })
+	t.Run("search by a cost table", func(t *testing.T) { searchByTable(t, run) })
 	t.Run("statistics as trained", func(t *testing.T) {
 		var e evaluated
 		one(t, must(t, "eval", "--run", run, "--point", "0", "--no-recalibrate", "--json"), &e)
@@ -110,8 +111,8 @@ func evalByIntegers(t *testing.T, run string) {
 	}
 }
 
-// sweepByTable: with a table that charges weights only, the costs in the front are of that table.
-func sweepByTable(t *testing.T, run string) {
+// weightTable writes a cost table for the layers of a run that charges a millisecond a weight bit.
+func weightTable(t *testing.T, run string) (path string) {
 	run1, err := onesot.ViewRun(run)
 	if err != nil {
 		t.Fatal(err)
@@ -129,16 +130,26 @@ func sweepByTable(t *testing.T, run string) {
 			}
 		}
 	}
-	path := filepath.Join(t.TempDir(), "latency.csv")
+	path = filepath.Join(t.TempDir(), "latency.csv")
 	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
 		t.Fatal(err)
 	}
+	return path
+}
+
+// sweepByTable: with a table that charges weights only, the costs in the front are of that table.
+func sweepByTable(t *testing.T, run string) {
 	var r struct{ Front onesot.Front }
-	one(t, must(t, "sweep", "--run", run, "--etas", "8", "--cost", path, "--out", t.TempDir(), "--json"), &r)
-	if r.Front.Cost.Name != "latency" || r.Front.Cost.Unit != "ms" {
-		t.Errorf("cost %+v", r.Front.Cost)
+	one(t, must(t, "sweep", "--run", run, "--etas", "8", "--cost", weightTable(t, run), "--out", t.TempDir(), "--json"), &r)
+	checkWeightCosts(t, &r.Front)
+}
+
+func checkWeightCosts(t *testing.T, f *onesot.Front) {
+	t.Helper()
+	if f.Cost.Name != "latency" || f.Cost.Unit != "ms" {
+		t.Errorf("cost %+v", f.Cost)
 	}
-	for _, p := range r.Front.Points {
+	for _, p := range f.Points {
 		if p.Cost != sumOfWeightBits(p.Assignment) {
 			t.Errorf("cost %v of %s", p.Cost, p.Assignment)
 		}

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"vimps-gpu/nn/atomicfile"
@@ -160,6 +162,15 @@ func configFacts(c onesot.Config) [][2]string {
 	facts := [][2]string{{"version", c.Version}, {"--method", string(c.Settings.Method)}, {"--model", c.Model}, {"--data", c.Data}, {"data sha256", c.DataHash}}
 	if c.Weights != "" {
 		facts = append(facts, [2]string{"--weights", c.Weights}, [2]string{"weights sha256", c.WeightsHash})
+	}
+	if c.Cost != "" {
+		facts = append(facts, [2]string{"--cost", c.Cost}, [2]string{"cost sha256", c.CostHash})
+	}
+	if len(c.Asked) > 0 {
+		facts = append(facts, [2]string{"asked", fmt.Sprint(c.Asked)})
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Options)) {
+		facts = append(facts, [2]string{"--" + name, fmt.Sprint(c.Options[name])})
 	}
 	for _, s := range settings() {
 		facts = append(facts, [2]string{"--" + s.name, s.value(&c)})

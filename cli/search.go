@@ -16,6 +16,7 @@ func searchCommand() *cli.Command {
 	flags := netFlags()
 	flags = append(flags,
 		&cli.StringFlag{Name: "method", Usage: strings.Join(method.Names(), ", ") + "; the defaults below depend on it and on the model", DefaultText: defaultMethod},
+		&cli.StringFlag{Name: "cost", Usage: "`FILE`.csv with layer,weight_bits,input_bits,cost that children are searched by", DefaultText: "BOPs"},
 		&cli.StringFlag{Name: "out", Usage: "run `DIR`ectory", DefaultText: "runs/MODEL-METHOD-DATA"},
 		&cli.BoolFlag{Name: "resume", Usage: "go on with the run in --out; what it was made with need not be given again"},
 		&cli.IntFlag{Name: "save-every", Value: 200, Usage: "steps between states on disk: what a kill costs at most"},

@@ -136,3 +136,39 @@ func TestFineTuneBadInput(t *testing.T) {
 		}
 	}
 }
+
+// searchByTable: a system that keeps budgets keeps those of a table of one's own; a run remembers the table, and does not
+// go on with another.
+func searchByTable(t *testing.T, like string) {
+	csv, run := weightTable(t, like), filepath.Join(t.TempDir(), "run")
+	haq, err := findSystem("haq")
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, shortSearch(haq, run, "--cost", csv, "--budgets", "0.5,0.8")...)
+	front, err := onesot.ReadRunFront(run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkWeightCosts(t, front)
+	for _, p := range front.Points {
+		if p.Cost > 0.8*front.Cost.Max {
+			t.Errorf("a child costs %v of %v, the largest budget is 0.8", p.Cost, front.Cost.Max)
+		}
+	}
+	if err := os.WriteFile(csv, []byte(strings.ReplaceAll(mustRead(t, csv), ",8\n", ",9\n")), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := call("search", "--out", run, "--resume"); code != ExitUsage || !strings.Contains(errs, "cost_sha256: ") {
+		t.Errorf("resumed with another table: exit code %d, %s", code, errs)
+	}
+}
+
+func mustRead(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}

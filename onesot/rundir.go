@@ -34,6 +34,8 @@ type Config struct {
 	DataHash    string   `json:"data_sha256"`
 	Weights     string   `json:"weights,omitempty"` // file that the fp32 net was read from
 	WeightsHash string   `json:"weights_sha256,omitempty"`
+	Cost        string   `json:"cost,omitempty"` // CSV file of the cost that children are searched by; BOPs without
+	CostHash    string   `json:"cost_sha256,omitempty"`
 	WeightBits  []int    `json:"weight_bits"`
 	InputBits   []int    `json:"input_bits"`
 	FirstLayer  string   `json:"first_layer"` // bits, such as 8/8, or search

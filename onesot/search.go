@@ -25,7 +25,7 @@ type Search struct {
 }
 
 // NewSearch builds what a run needs from its configuration and data. custom, where not nil, makes the cost table that
-// replaces BOPs.
+// replaces the configuration's.
 func NewSearch(dev *cuda.Device, run *Run, set *data.Set, system System, custom func(*quant.Space) (*quant.CostTable, error)) (*Search, error) {
 	c := run.Config
 	if c.DataHash != set.Hash {
@@ -41,6 +41,9 @@ func NewSearch(dev *cuda.Device, run *Run, set *data.Set, system System, custom 
 		return nil, err
 	}
 	p.Cost = quant.BOPs(p.Space)
+	if custom == nil && c.Cost != "" {
+		custom = func(s *quant.Space) (*quant.CostTable, error) { return quant.ReadCSV(c.Cost, s) }
+	}
 	if custom != nil {
 		if p.Cost, err = custom(p.Space); err != nil {
 			return nil, err

@@ -69,7 +69,7 @@ func settingFlags(list []setting) []cli.Flag {
 func newConfig(c *cli.Context) (onesot.Config, onesot.System, error) {
 	system, err := findSystem(cmp.Or(c.String("method"), defaultMethod))
 	if err != nil {
-		return onesot.Config{}, nil, asUsage(wrapFlag("method", err))
+		return onesot.Config{}, nil, asUsage(fmt.Errorf("--%w", err))
 	}
 	config := defaultConfig(system, cmp.Or(c.String("model"), defaultModel))
 	if err := applyFlags(c, &config); err != nil {

@@ -93,7 +93,7 @@ func TestSystemFlags(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"--method", "sops"}, "did you mean spos"},
+		{[]string{"--method", "sops"}, `--method "sops": unknown; the nearest is spos`},
 		{[]string{"--method", "haq", "--budgets", "0.001"}, "the cheapest child costs"},
 		{[]string{"--method", "fisher", "--budgets", "0.01,0.5"}, "the cheapest child costs"},
 		{[]string{"--method", "haq", "--budgets", "much"}, `--budgets: "much" is not a number above 0`},
@@ -101,7 +101,7 @@ func TestSystemFlags(t *testing.T) {
 		{[]string{"--method", "oneshot", "--penalties", "0.5"}, "oneshot is asked by --etas"},
 		{[]string{"--method", "edmips", "--episodes", "5"}, "--episodes: is of --method haq"},
 		{[]string{"--method", "haq", "--episodes", "-5"}, "--episodes"},
-		{[]string{"--method", "bayesianbits", "--weight-bits", "2,3,8"}, "2,3,8"},
+		{[]string{"--method", "bayesianbits", "--weight-bits", "2,3,8"}, "[2 3 8]"},
 	} {
 		out := filepath.Join(t.TempDir(), "run")
 		code, _, errs := call(append([]string{"search", "--out", out}, test.args...)...)

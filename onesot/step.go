@@ -42,8 +42,7 @@ func (n *Supernet) Enqueue(step, steps int, split data.Split, positions []int) {
 	for j := range s.MicroBatches {
 		eta := n.setMicro(now, step, j)
 		if s.Explore > 0 {
-			n.gating.setStep(now)
-			n.explore(step, j)
+			n.explore(now, step, j)
 		}
 		size := s.Batch / s.MicroBatches
 		n.feed.Fill(split, positions[j*size:(j+1)*size], nn.Draw{Seed: s.Seed, Batch: uint64(step*s.MicroBatches + j)})

@@ -56,7 +56,7 @@ func (*System) Check(p *onesot.Problem) error {
 func (*System) Search(ctx context.Context, p *onesot.Problem) (*onesot.Found, error) {
 	return restart.Search(ctx, p, func(p *onesot.Problem, mu float64) (*onesot.Supernet, error) {
 		s := p.Settings
-		s.Eta, s.ThetaLR = mu, gateRate(p)
+		s.Eta, s.ThetaLR = mu, restart.GateRate(p, reach)
 		return onesot.NewResidualSupernet(p.Dev, p.Graph, p.Space, p.Cost, s)
 	})
 }
@@ -65,13 +65,3 @@ func (*System) Search(ctx context.Context, p *onesot.Problem) (*onesot.Found, er
 // of it from the 10th and a hundredth from the 20th epoch on. A gate starts at 6 and closes below -1: in a shorter
 // training at the source's rate none would.
 const reach = 37
-
-// gateRate is the gates' learning rate: what was asked for, else that of the source's reach. The mean of the schedule
-// is 0.55 of the rate.
-func gateRate(p *onesot.Problem) float64 {
-	if p.Settings.ThetaLR > 0 {
-		return p.Settings.ThetaLR
-	}
-	steps := p.Steps(&onesot.Training{Epochs: p.Settings.Epochs})
-	return min(1, reach/(0.55*float64(steps)))
-}

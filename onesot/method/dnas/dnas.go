@@ -33,8 +33,12 @@ func (*System) About() string {
 	return "a supernet for each exponent of the cost: Gumbel gates, multiplicative cost (DNAS, Wu et al. 2018)"
 }
 
-// Defaults are those of onesot.DNAS.
-func (*System) Defaults(s onesot.Settings) onesot.Settings { return s.For(onesot.DNAS) }
+// Defaults are those of onesot.DNAS, with the logits' learning rate, 0, left to the length of the training.
+func (*System) Defaults(s onesot.Settings) onesot.Settings {
+	s = s.For(onesot.DNAS)
+	s.ThetaLR = 0
+	return s
+}
 
 // Options are its own.
 func (s *System) Options() []onesot.Option {
@@ -83,7 +87,7 @@ func (s *System) Search(ctx context.Context, p *onesot.Problem) (*onesot.Found, 
 
 func (s *System) build(p *onesot.Problem, gamma float64) (*onesot.Supernet, error) {
 	settings := p.Settings
-	settings.Gamma = gamma
+	settings.Gamma, settings.ThetaLR = gamma, restart.GateRate(p, restart.LogitReach)
 	if s.Space != "pairs" {
 		return onesot.NewSupernet(p.Dev, p.Graph, p.Space, p.Cost, settings)
 	}

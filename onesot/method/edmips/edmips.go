@@ -27,8 +27,12 @@ func (*System) About() string {
 	return "a supernet for each hardware penalty: softmax gates, one filter for all bit widths, additive cost (EdMIPS, Cai and Vasconcelos, CVPR 2020)"
 }
 
-// Defaults are those of onesot.EdMIPS.
-func (*System) Defaults(s onesot.Settings) onesot.Settings { return s.For(onesot.EdMIPS) }
+// Defaults are those of onesot.EdMIPS, with the logits' learning rate, 0, left to the length of the training.
+func (*System) Defaults(s onesot.Settings) onesot.Settings {
+	s = s.For(onesot.EdMIPS)
+	s.ThetaLR = 0
+	return s
+}
 
 // Options are none.
 func (*System) Options() []onesot.Option { return nil }
@@ -45,7 +49,7 @@ func (*System) Check(p *onesot.Problem) error { return restart.Check(p) }
 func (*System) Search(ctx context.Context, p *onesot.Problem) (*onesot.Found, error) {
 	return restart.Search(ctx, p, func(p *onesot.Problem, eta float64) (*onesot.Supernet, error) {
 		s := p.Settings
-		s.Eta = eta
+		s.Eta, s.ThetaLR = eta, restart.GateRate(p, restart.LogitReach)
 		return onesot.NewSupernet(p.Dev, p.Graph, p.Space, p.Cost, s)
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"vimps-gpu/cuda"
 	"vimps-gpu/nn/data"
 	"vimps-gpu/onesot"
+	"vimps-gpu/onesot/method"
 	"vimps-gpu/quant"
 )
 
@@ -67,7 +68,7 @@ func settingFlags(list []setting) []cli.Flag {
 
 // newConfig is the configuration that the flags ask for, without what the data and the device add.
 func newConfig(c *cli.Context) (onesot.Config, onesot.System, error) {
-	system, err := findSystem(cmp.Or(c.String("method"), defaultMethod))
+	system, err := method.Find(cmp.Or(c.String("method"), defaultMethod))
 	if err != nil {
 		return onesot.Config{}, nil, asUsage(fmt.Errorf("--%w", err))
 	}
@@ -155,19 +156,22 @@ func resumedConfig(c *cli.Context, dir string, dev *cuda.Device) (onesot.Config,
 	if err != nil {
 		return fail(err)
 	}
+	if m := onesot.Method(c.String("method")); c.IsSet("method") && m != old.Settings.Method {
+		return fail(otherSettings(dir, fmt.Sprintf("method: %s, now %s", old.Settings.Method, m)))
+	}
+	system, err := recordedSystem(dir, old)
+	if err != nil {
+		return fail(err)
+	}
+	if err := ofCommand(c, system, dir); err != nil {
+		return fail(err)
+	}
 	now := old
 	now.Version = Version
 	if err := applyFlags(c, &now); err != nil {
 		return fail(err)
 	}
-	if c.IsSet("method") {
-		now.Settings.Method = onesot.Method(c.String("method"))
-	}
-	system, err := recordedSystem(now)
-	if err == nil {
-		err = applySystemFlags(c, system, &now)
-	}
-	if err != nil {
+	if err := applySystemFlags(c, system, &now); err != nil {
 		return fail(err)
 	}
 	set, err := data.Open(now.Data)
@@ -189,7 +193,32 @@ func resumedConfig(c *cli.Context, dir string, dev *cuda.Device) (onesot.Config,
 		compared.Cost = old.Cost
 	}
 	if diff := old.Differences(compared); len(diff) > 0 {
-		return fail(usagef("--resume: run directory %s was made with other settings: %s", dir, strings.Join(diff, "; ")))
+		return fail(otherSettings(dir, strings.Join(diff, "; ")))
 	}
 	return now, system, set, nil
+}
+
+func otherSettings(dir, differences string) error {
+	return usagef("--resume: run directory %s was made with other settings: %s", dir, differences)
+}
+
+// ofCommand refuses a fine-tuning that search is to go on with, and the other way round.
+func ofCommand(c *cli.Context, system onesot.System, dir string) error {
+	if command := commandOf(system); command != c.Command.Name {
+		return usagef("--resume: the run in %s is of %s; go on with it by: %s", dir, command, goOn(system, dir))
+	}
+	return nil
+}
+
+// commandOf is the command that a run was made by.
+func commandOf(system onesot.System) string {
+	if system.Name() == onesot.FineTuneName {
+		return "finetune"
+	}
+	return "search"
+}
+
+// goOn is the command line that goes on with a run.
+func goOn(system onesot.System, dir string) string {
+	return fmt.Sprintf("vimps-gpu %s --out %s --resume", commandOf(system), dir)
 }

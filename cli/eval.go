@@ -90,7 +90,10 @@ func (s *session) evaluate(ctx context.Context, child quant.Assignment, eta floa
 	}
 	e := evaluated{Run: s.run.Dir, Recalibrate: s.search.Settings.Recalibrate, Point: judge.Child(child, eta)}
 	if integer {
-		val, test := judge.Integer(child)
+		val, test, err := judge.Integer(child)
+		if err != nil {
+			return e, usagef("--integer: %w", err)
+		}
 		e.Integer = &integerScore{val.Accuracy(), test.Accuracy(), val.Loss}
 	}
 	return e, nil

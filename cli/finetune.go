@@ -4,11 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
-	"vimps-gpu/cuda"
 	"vimps-gpu/onesot"
 )
 
@@ -28,23 +28,21 @@ func finetuneCommand() *cli.Command {
 			"learning rates falling as a cosine. Writes a run directory of its own; Ctrl-C, then --resume.",
 			"vimps-gpu pick --run runs/r20 --max-bops 0.25 --save child.json",
 			"vimps-gpu finetune --run runs/r20 --assignment child.json --epochs 20 --out runs/r20-025"),
-		Flags:  append(append(flags, deviceFlags()...), settingFlags(tuneSettings())...),
+		Flags:  append(append(flags, deviceFlags()...), tuneFlags()...),
 		Action: finetune,
 	}
 }
 
-// tuneSettings are the settings that a fine-tuning has.
-func tuneSettings() []setting {
+// tuneFlags are the flags of the settings that a fine-tuning has; those of the search are its defaults.
+func tuneFlags() []cli.Flag {
 	names := []string{"epochs", "batch", "train-images", "seed", "learning-rate", "weight-decay", "step-learning-rate", "recalibrate-images"}
-	var out []setting
+	var flags []cli.Flag
 	for _, s := range settings() {
-		for _, name := range names {
-			if s.name == name {
-				out = append(out, s)
-			}
+		if slices.Contains(names, s.name) {
+			flags = append(flags, s.flagWithDefault("that of --run"))
 		}
 	}
-	return out
+	return flags
 }
 
 // childFlags name one child of a run.
@@ -66,16 +64,13 @@ func finetune(c *cli.Context) error {
 	}
 	start := newFineTune
 	if c.Bool("resume") {
-		start = func(c *cli.Context) (*session, error) { return resumeRun(c, sweepPlan{}) }
+		start = resumeFineTune
 	}
 	s, err := start(c)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	if s.system.Name() != onesot.FineTuneName {
-		return usagef("--resume: the run in %s is a search; go on with it by vimps-gpu search --resume", s.run.Dir)
-	}
 	fmt.Fprintf(c.App.ErrWriter, "run: %s\n", s.run.Dir)
 	defer interruptible(c)()
 	result, err := s.sweep(c, sweepPlan{}, onesot.Options{SaveEvery: c.Int("save-every")})
@@ -93,6 +88,16 @@ func finetune(c *cli.Context) error {
 	return nil
 }
 
+// resumeFineTune opens the run that --out names.
+func resumeFineTune(c *cli.Context) (*session, error) {
+	for _, f := range append(childFlags(), runFlag()) {
+		if name := f.Names()[0]; c.IsSet(name) {
+			return nil, usagef("--resume: the run in --out knows what it fine-tunes; leave --%s out", name)
+		}
+	}
+	return resumeRun(c, sweepPlan{})
+}
+
 // newFineTune makes the run of a fine-tuning from that of a search.
 func newFineTune(c *cli.Context) (*session, error) {
 	if !c.IsSet("run") {
@@ -105,12 +110,13 @@ func newFineTune(c *cli.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer source.closeSearch()
 	s, err := source.fineTuneOf(c)
 	if err != nil {
-		source.dev.Close()
+		source.close()
+		return nil, err
 	}
-	return s, err
+	source.search.Close() // the device stays open
+	return s, nil
 }
 
 // oneChild wants exactly one of childFlags.
@@ -182,35 +188,17 @@ func (s *session) fineTuneOf(c *cli.Context) (*session, error) {
 	if err := asFlagError(t.build(nil)); err != nil {
 		return nil, err
 	}
-	return t, t.run.Create(func() error { return s.handOver(c, t, system.From) })
-}
-
-// handOver puts what the fine-tuning starts from into its run directory.
-func (s *session) handOver(c *cli.Context, t *session, from string) error {
-	if from == onesot.FromFP32 {
-		return nil
+	if system.From == onesot.FromFP32 {
+		return t, t.run.Create(nil)
 	}
-	child, _, err := s.child(c)
+	judge, err := s.search.Found.Judge(c.Context, child)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return cuda.Guard(func() error {
-		judge, err := s.search.Found.Judge(c.Context, child)
-		if err != nil {
-			return err
-		}
-		net, err := judge.Net.Extract(s.search.Problem, child)
-		if err != nil {
-			return err
-		}
-		defer net.Free()
-		return t.search.StartFrom(net)
-	})
-}
-
-// closeSearch frees what the search holds; the device stays open.
-func (s *session) closeSearch() {
-	if s.search != nil {
-		s.search.Close()
+	net, err := judge.Net.Extract(s.search.Problem, child)
+	if err != nil {
+		return nil, usagef("--from supernet: %w", err)
 	}
+	defer net.Free()
+	return t, t.run.Create(func() error { return t.search.StartFrom(net) })
 }

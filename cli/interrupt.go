@@ -26,7 +26,7 @@ func (s *session) howToGoOn(err error) error {
 	if !errors.Is(err, onesot.ErrInterrupted) && !errors.Is(err, context.Canceled) {
 		return err
 	}
-	return fmt.Errorf("%w; go on with: vimps-gpu search --out %s --resume", onesot.ErrInterrupted, s.run.Dir)
+	return fmt.Errorf("%w; go on with: %s", onesot.ErrInterrupted, goOn(s.system, s.run.Dir))
 }
 
 // errNothingWritten ends an interrupted sweep.

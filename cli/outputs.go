@@ -23,6 +23,7 @@ type sweepResult struct {
 	space       *quant.Space
 	classes     int
 	facts       [][2]string // for the report's summary
+	notes       []string    // of the system, a line each
 	files       []string    // written
 }
 
@@ -131,6 +132,9 @@ func (r *sweepResult) report(s *session) (*report.Report, error) {
 	}
 	page.Summary = append([][2]string{{"children", r.counts()}}, r.volumeFacts()...)
 	page.Summary = append(page.Summary, r.facts...)
+	for _, note := range r.notes {
+		page.Summary = append(page.Summary, [2]string{"note", note})
+	}
 	page.Settings = configFacts(c)
 	return page, nil
 }

@@ -57,6 +57,9 @@ func (r *sweepResult) print(w io.Writer, all bool) {
 	for _, fact := range r.volumeFacts() {
 		fmt.Fprintf(w, "%s: %s\n", fact[0], fact[1])
 	}
+	for _, note := range r.notes {
+		fmt.Fprintf(w, "note: %s\n", note)
+	}
 	for _, f := range r.files {
 		fmt.Fprintf(w, "wrote %s\n", f)
 	}

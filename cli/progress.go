@@ -77,12 +77,12 @@ func (p *progress) line(now onesot.Progress, t onesot.Terms, long bool) string {
 	return strings.Replace(strings.Join(parts, " "), " images/s", "/s", 1)
 }
 
-// child takes what a sweep tells after each child.
+// child takes what is told after each child, episode or generation.
 func (p *progress) child(what string, done, of int) {
 	if p.file != nil {
 		p.draw(done, of, what, what)
 	} else if done == of {
-		fmt.Fprintf(p.w, "%s: %s evaluated\n", what, countChildren(done))
+		fmt.Fprintf(p.w, "%s: %d done\n", what, done)
 	}
 	if done == of {
 		p.finish()
@@ -113,13 +113,6 @@ func (p *progress) draw(done, of int, texts ...string) {
 	}
 	p.bar.Describe(text[:min(len(text), room)])
 	p.bar.Set(done)
-}
-
-func countChildren(n int) string {
-	if n == 1 {
-		return "1 child"
-	}
-	return fmt.Sprintf("%d children", n)
 }
 
 // finish ends the line that changes.

@@ -83,6 +83,7 @@ func TestKillAndResume(t *testing.T) {
 			continue
 		}
 		mustEqual(t, "after kills", results(t, run), want)
+		samePasses(t, run, undisturbed)
 		finished++
 		run = filepath.Join(t.TempDir(), "run")
 	}

@@ -22,6 +22,7 @@ func searchCommand() *cli.Command {
 		&cli.IntFlag{Name: "save-every", Value: 200, Usage: "steps between states on disk: what a kill costs at most"},
 	)
 	flags = append(flags, deviceFlags()...)
+	flags = append(flags, askedFlags()...)
 	flags = append(flags, sweepFlags()...)
 	flags = append(flags, settingFlags(settings())...)
 	return &cli.Command{

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/urfave/cli/v2"
 
@@ -147,12 +148,32 @@ func asRecorded(c *cli.Context) func(*session) (onesot.Config, error) {
 			config.Data = c.String("data")
 		}
 		var err error
-		if s.system, err = recordedSystem(config); err != nil {
+		if s.system, err = recordedSystem(s.run.Dir, config); err != nil {
 			return config, err
+		}
+		if !c.IsSet("cost") {
+			if err := sameCost(config); err != nil {
+				return config, err
+			}
 		}
 		s.set, err = data.Open(config.Data)
 		return config, err
 	}
+}
+
+// sameCost refuses a run whose cost table has changed: its children would be given other costs than they were found by.
+func sameCost(config onesot.Config) error {
+	if config.Cost == "" {
+		return nil
+	}
+	hash, err := hashFile(config.Cost)
+	if err != nil {
+		return fmt.Errorf("the run's cost table: %w", err)
+	}
+	if hash != config.CostHash {
+		return fmt.Errorf("cost table %s is not what the run was made with (sha256 %.12s..., then %.12s...)", config.Cost, hash, config.CostHash)
+	}
+	return nil
 }
 
 func (s *session) build(cost func(*quant.Space) (*quant.CostTable, error)) error {

@@ -23,7 +23,7 @@ type setting struct {
 func settings() []setting {
 	type config = onesot.Config
 	return []setting{
-		{"epochs", "epochs of the search", func(c *config) any { return &c.Settings.Epochs }},
+		{"epochs", "epochs of training", func(c *config) any { return &c.Settings.Epochs }},
 		{"pretrain-epochs", "epochs of the fp32 net before it, where no --weights are given", func(c *config) any { return &c.Settings.PretrainEpochs }},
 		{"batch", "images a step", func(c *config) any { return &c.Settings.Batch }},
 		{"micro-batches", "parts of a batch, each with an eta, a gate sample and batch statistics of its own", func(c *config) any { return &c.Settings.MicroBatches }},
@@ -62,10 +62,16 @@ func settings() []setting {
 func (s setting) flag() cli.Flag {
 	defaults := defaultConfig(oneshot.New(), defaultModel)
 	text := s.value(&defaults) + " (oneshot on " + defaultModel + ")"
-	common := cli.StringFlag{Name: s.name, Usage: s.usage, DefaultText: text}
 	if strings.HasSuffix(s.name, "-bits") || strings.HasSuffix(s.name, "-layer") || s.name == "seed" || s.name == "train-images" {
-		common.DefaultText = s.value(&defaults)
+		text = s.value(&defaults)
 	}
+	return s.flagWithDefault(text)
+}
+
+// flagWithDefault is the flag where the help is to call its default so.
+func (s setting) flagWithDefault(text string) cli.Flag {
+	var defaults onesot.Config
+	common := cli.StringFlag{Name: s.name, Usage: s.usage, DefaultText: text}
 	switch s.field(&defaults).(type) {
 	case *bool:
 		return &cli.BoolFlag{Name: s.name, Usage: s.usage, DefaultText: common.DefaultText}

@@ -163,7 +163,7 @@ func (s *session) sweep(c *cli.Context, plan sweepPlan, o onesot.Options) (*swee
 		return nil, err
 	}
 	found := s.search.Found
-	r := &sweepResult{space: s.search.Space, classes: len(s.set.Classes), predictions: found.Predictions}
+	r := &sweepResult{space: s.search.Space, classes: len(s.set.Classes), predictions: found.Predictions, notes: found.Notes}
 	r.front = s.search.Front(found.Points)
 	r.facts = append(r.facts, s.accountFacts()...)
 	for _, b := range baselines(s.search, plan) {
@@ -182,10 +182,14 @@ func (s *session) accountFacts() [][2]string {
 	seconds := func(v float64) string {
 		return time.Duration(v * float64(time.Second)).Round(time.Second / 10).String()
 	}
+	children := recalibrated(s.search.Settings)
+	if n := len(s.search.Asked); n > 0 {
+		children = fmt.Sprintf("%d asked for by %s; %s", n, s.system.Asks().What, children)
+	}
 	return [][2]string{
 		{"search", fmt.Sprintf("%s, CPU time %s, test images not counted", seconds(a.Wall), seconds(a.CPU))},
 		{"image passes", fmt.Sprintf("%s forward, %s backward", onesot.HumanCount(float64(a.Forward)), onesot.HumanCount(float64(a.Backward)))},
-		{"children", fmt.Sprintf("%d asked for by %s; %s", len(s.search.Asked), s.system.Asks().What, recalibrated(s.search.Settings))},
+		{"children", children},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,30 +23,38 @@ func findSystem(name string) (onesot.System, error) {
 	return method.Find(name)
 }
 
-// recordedSystem is the System of a run, with its options.
-func recordedSystem(c onesot.Config) (onesot.System, error) {
+// recordedSystem is the System of the run in dir, with its options.
+func recordedSystem(dir string, c onesot.Config) (onesot.System, error) {
 	s, err := findSystem(string(c.Settings.Method))
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = onesot.SetOptions(s, c.Options)
 	}
-	return s, onesot.SetOptions(s, c.Options)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, "run.json"), err)
+	}
+	return s, nil
 }
 
-// systemFlags are what Systems are asked by, and their own options, each once.
-func systemFlags() []cli.Flag {
-	flags := []cli.Flag{
+// askedFlags are what Systems are asked by, beside --etas.
+func askedFlags() []cli.Flag {
+	return []cli.Flag{
 		&cli.StringFlag{Name: onesot.AskPenalties.String(), Usage: "train once for each, such as 0.01,0.1,1: the hardware penalty of " + asked(onesot.AskPenalties)},
 		&cli.StringFlag{Name: onesot.AskBudgets.String(), Usage: "find a child for each relative cost, such as 0.1,0.2: " + asked(onesot.AskBudgets)},
 	}
+}
+
+// systemFlags are the own options of Systems, each once, under a heading in the help that names the Systems.
+func systemFlags() []cli.Flag {
+	var flags []cli.Flag
 	for name, list := range optionsByName() {
 		o := list[0].option
 		var owners []string
 		for _, l := range list {
 			owners = append(owners, l.system)
 		}
-		flags = append(flags, optionFlag(name, o.Usage+" ("+strings.Join(owners, ", ")+")", o))
+		flags = append(flags, optionFlag(name, "of --method "+strings.Join(owners, ", "), o))
 	}
-	slices.SortFunc(flags[2:], func(a, b cli.Flag) int { return strings.Compare(a.Names()[0], b.Names()[0]) })
+	slices.SortFunc(flags, func(a, b cli.Flag) int { return strings.Compare(a.Names()[0], b.Names()[0]) })
 	return flags
 }
 
@@ -75,7 +84,7 @@ func optionsByName() map[string][]ownedOption {
 	return out
 }
 
-func optionFlag(name, usage string, o onesot.Option) cli.Flag {
+func optionFlag(name, heading string, o onesot.Option) cli.Flag {
 	text, err := json.Marshal(o.Value)
 	if err != nil {
 		panic(err) // *int, *float64, *bool, *string
@@ -83,13 +92,13 @@ func optionFlag(name, usage string, o onesot.Option) cli.Flag {
 	shown := strings.Trim(string(text), `"`)
 	switch o.Value.(type) {
 	case *bool:
-		return &cli.BoolFlag{Name: name, Usage: usage}
+		return &cli.BoolFlag{Name: name, Category: heading, Usage: o.Usage, DefaultText: shown}
 	case *int:
-		return &cli.IntFlag{Name: name, Usage: usage, DefaultText: shown}
+		return &cli.IntFlag{Name: name, Category: heading, Usage: o.Usage, DefaultText: shown}
 	case *float64:
-		return &cli.Float64Flag{Name: name, Usage: usage, DefaultText: shown}
+		return &cli.Float64Flag{Name: name, Category: heading, Usage: o.Usage, DefaultText: shown}
 	}
-	return &cli.StringFlag{Name: name, Usage: usage, DefaultText: shown}
+	return &cli.StringFlag{Name: name, Category: heading, Usage: o.Usage, DefaultText: shown}
 }
 
 // applySystemFlags gives a System the options that flags name and the configuration a record of them all, with what

@@ -114,7 +114,7 @@ func TestSystemFlags(t *testing.T) {
 	}
 }
 
-// TestFineTuneResumes: a fine-tuning that is killed and resumed ends in the bits of an undisturbed one.
+// TestFineTuneBadInput: what cannot be fine-tuned is one line that says why.
 func TestFineTuneBadInput(t *testing.T) {
 	run := filepath.Join(t.TempDir(), "run")
 	must(t, short(run)...)

@@ -31,6 +31,35 @@ func TestSmallHardConcrete(t *testing.T) {
 	sameOnGPU(t, ops)
 }
 
+func TestSmallChannelGates(t *testing.T) {
+	ops := map[string]smallOp{}
+	for _, mode := range []HardConcreteMode{HardConcreteSample, HardConcreteChild} {
+		for _, scale := range []float64{0, 2, 60} {
+			ops[fmt.Sprintf("mode %d, scale %g", mode, scale)] = func(d *Device, r *rand.Rand) outputs {
+				bits := manyBits(9)
+				row := func() *Tensor { return gateRows(d, r, bits, 1) }
+				rows := HardConcreteTensors{Bits: int32s(d, bits...), Pi: row()}
+				channels := func(scale float64) *Tensor {
+					v := make([]float32, 700)
+					for i := range v {
+						v[i] = float32(scale * r.NormFloat64())
+					}
+					return d.From(v, len(v))
+				}
+				c := ChannelGateTensors{First: int32s(d, 0, 1, 33, 64, 700), Row: int32s(d, 8, 0, 5, 2), Phi: channels(scale), Z: channels(1),
+					Slope: channels(1), DZ: channels(1), Cost: row()}
+				noise := d.New(Uint32, 4)
+				noise.SetUint32([]uint32{0xdeadbeef, 42, 1234567, 1})
+				shared, dphi := row(), channels(1)
+				ChannelGates(shared, c, int32s(d, int32(mode)), noise)
+				ChannelGatesGrad(dphi, c, rows, d.From([]float32{0.37}, 1))
+				return outputs{"z": c.Z.Get(nil), "slope": c.Slope.Get(nil), "shared": shared.Get(nil), "dphi": dphi.Get(nil)}
+			}
+		}
+	}
+	sameOnGPU(t, ops)
+}
+
 func TestSmallPairs(t *testing.T) {
 	ops := map[string]smallOp{}
 	for _, layers := range []int{1, 32, 33, 90} {

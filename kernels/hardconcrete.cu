@@ -21,3 +21,18 @@ extern "C" __global__ void __launch_bounds__(GRAD_ROWS) hard_concrete_grad(const
 	}
 	if (threadIdx.x == 0) *a.penalty = (float)total;
 }
+
+// A block a layer; one thread adds the lanes in the host's order.
+extern "C" __global__ void __launch_bounds__(VK_CHANNEL_LANES) channel_gates(const __grid_constant__ vk_channel_gates_args a, int) {
+	__shared__ double open[VK_CHANNEL_LANES];
+	open[threadIdx.x] = vk_channel_gates_lane(&a, blockIdx.x, threadIdx.x);
+	__syncthreads();
+	if (threadIdx.x > 0) return;
+	double sum = 0;
+	for (int lane = 0; lane < VK_CHANNEL_LANES; lane++) sum += open[lane];
+	vk_channel_gates_cost(&a, blockIdx.x, sum);
+}
+
+extern "C" __global__ void __launch_bounds__(VK_CHANNEL_LANES) channel_gates_grad(const __grid_constant__ vk_channel_gates_grad_args a, int) {
+	vk_channel_gates_grad_lane(&a, blockIdx.x, threadIdx.x);
+}

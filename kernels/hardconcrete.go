@@ -47,3 +47,45 @@ func HardConcreteGrad(a HardConcreteGradArgs) Call {
 		cost: f32(a.Cost), dz: f32(a.DZ), slope: f32(a.Slope), dphi: f32(a.DPhi), penalty: f32(a.Penalty), mu: f32(a.Mu)}).
 		gpu(oneBlock("hard_concrete_grad", 64))
 }
+
+// ChannelGatesArgs are the gates of output channels of some layers (pruning; Bayesian Bits' z_2): layer i has channels First[i]
+// to First[i+1]-1, and Row[i] is the row of HardConcrete that its filters have. From Phi [channels] to Z and Slope = dZ/dPhi; and row
+// Row[i] of Shared [gates, MaxBits] becomes Cost times the mean over the layer's channels of P(z > 0), for HardConcreteGrad. First is
+// i32 [Layers+1], Row i32 [Layers], Mode and Noise are those of HardConcrete.
+type ChannelGatesArgs struct {
+	Layers       int
+	First, Row   Ptr
+	Phi          Ptr
+	Z, Slope     Ptr
+	Cost, Shared Ptr
+	Mode, Noise  Ptr
+}
+
+// ChannelGates draws the gates: channel k takes word 0 of [Philox] with key (Noise[0], Noise[1]) and counter (Noise[2],
+// Noise[3], k, 0xC4).
+func ChannelGates(a ChannelGatesArgs) Call {
+	return newCall(C.vk_channel_gates, C.vk_channel_gates_args{layers: C.int(a.Layers), first: i32(a.First), row: i32(a.Row), phi: f32(a.Phi),
+		z: f32(a.Z), slope: f32(a.Slope), cost: f32(a.Cost), shared: f32(a.Shared), mode: i32(a.Mode), noise: (*C.uint32_t)(a.Noise)}).
+		gpu(eachLayer("channel_gates", a.Layers))
+}
+
+// ChannelGatesGradArgs: DPhi = Slope * DZ + Mu * dPenalty/dPhi [channels], overwritten. Bits and Pi are those of HardConcrete, the
+// rest those of ChannelGates.
+type ChannelGatesGradArgs struct {
+	Layers               int
+	First, Row, Bits     Ptr
+	Phi, Slope, Cost, Pi Ptr
+	DZ, DPhi, Mu         Ptr
+}
+
+// ChannelGatesGrad takes the gradients of z and of the penalty back to Phi.
+func ChannelGatesGrad(a ChannelGatesGradArgs) Call {
+	return newCall(C.vk_channel_gates_grad, C.vk_channel_gates_grad_args{layers: C.int(a.Layers), first: i32(a.First), row: i32(a.Row),
+		bits: i32(a.Bits), phi: f32(a.Phi), slope: f32(a.Slope), dz: f32(a.DZ), cost: f32(a.Cost), pi: f32(a.Pi), dphi: f32(a.DPhi), mu: f32(a.Mu)}).
+		gpu(eachLayer("channel_gates_grad", a.Layers))
+}
+
+// eachLayer is the launch of a kernel that gives each layer a block of as many threads as it has lanes.
+func eachLayer(kernel string, layers int) func(int) Launch {
+	return func(int) Launch { return Launch{Kernel: kernel, Grid: [3]int{layers, 1, 1}, Block: 32} }
+}

@@ -73,4 +73,55 @@ VK_ELEMENTARY float vk_hard_concrete_grad_row(const vk_hard_concrete_grad_args *
 	}
 	return tail;
 }
+
+// ---- output channels
+enum { VK_CHANNEL_LANES = 32 }; // a layer's channels are shared out over so many lanes, so that host and GPU add up alike
+#define VK_CHANNEL_NOISE 0xC4u  // keeps the draws apart from those of the rows
+
+// Draws every 32nd channel of a layer, and returns the sum of their P(z > 0).
+VK_ELEMENTARY double vk_channel_gates_lane(const vk_channel_gates_args *a, int layer, int lane) {
+	const int sample = *a->mode == VK_CONCRETE_SAMPLE;
+	double open = 0;
+	for (int k = a->first[layer] + lane; k < a->first[layer + 1]; k += VK_CHANNEL_LANES) {
+		const float phi = a->phi[k];
+		float z, slope = 0;
+		if (sample) {
+			const uint32_t counter[4] = {a->noise[2], a->noise[3], (uint32_t)k, VK_CHANNEL_NOISE};
+			uint32_t words[4];
+			vk_philox4x32(counter, a->noise, words);
+			z = vk_hard_concrete_draw(phi, words[0], &slope);
+		} else {
+			z = vk_sigmoid(-phi - VK_CONCRETE_SHIFT) < VK_CONCRETE_CLOSED ? 1.0f : 0.0f;
+		}
+		a->z[k] = z;
+		a->slope[k] = slope;
+		open += vk_sigmoid(phi + VK_CONCRETE_SHIFT);
+	}
+	return open;
+}
+
+// open: the sum of the lanes.
+VK_ELEMENTARY void vk_channel_gates_cost(const vk_channel_gates_args *a, int layer, double open) {
+	const float mean = (float)(open / (a->first[layer + 1] - a->first[layer]));
+	const int at = a->row[layer] * VK_MAX_BITS;
+	VK_UNROLL
+	for (int i = 0; i < VK_MAX_BITS; i++) a->shared[at + i] = mean * a->cost[at + i];
+}
+
+// The penalty of the layer's row is the mean of P_k = P(z_k > 0) times R, the sum over l of cost_l * P(gates 0..l are open).
+VK_ELEMENTARY void vk_channel_gates_grad_lane(const vk_channel_gates_grad_args *a, int layer, int lane) {
+	const int at = a->row[layer] * VK_MAX_BITS, n = a->bits[a->row[layer]], first = a->first[layer], end = a->first[layer + 1];
+	float reach = 0, penalty = 0;
+	VK_UNROLL
+	for (int i = VK_MAX_BITS - 1; i >= 0; i--)
+		if (i < n) {
+			reach += a->pi[at + i];
+			penalty = fmaf(a->cost[at + i], reach, penalty);
+		}
+	const float weight = *a->mu * penalty / (float)(end - first);
+	for (int k = first + lane; k < end; k += VK_CHANNEL_LANES) {
+		const float x = a->phi[k] + VK_CONCRETE_SHIFT;
+		a->dphi[k] = fmaf(weight, vk_sigmoid(x) * vk_sigmoid(-x), a->slope[k] * a->dz[k]);
+	}
+}
 #endif

@@ -207,3 +207,83 @@ func TestHardConcreteChild(t *testing.T) {
 		t.Errorf("ln pi is %g where pi underflows, want a finite number below -90", lp)
 	}
 }
+
+// The gates of output channels: draws, what they leave of the cost of their rows, and the gradient of phi by central differences of
+// the reference in float64; in the child 1 or 0, without a slope.
+func TestChannelGates(t *testing.T) {
+	r := rand.New(rand.NewPCG(40, 41))
+	first, rows := []int32{0, 1, 34, 104}, []int32{3, 0, 4} // layers of 1, 33 and 70 channels
+	s := newConcreteSet(t, gateBits, kernels.HardConcreteSample, 0xdeadbeef, 42, 1234567, 1)
+	s.draw(s.phi, 1, func() float32 { return float32(2 * r.NormFloat64()) })
+	s.draw(s.cost, 0, func() float32 { return float32(math.Abs(r.NormFloat64())) })
+	s.forward() // for pi
+	values := func(v float32) words[float32] { return newWords(t, filledWith(int(first[3])+1, v)...) }
+	phi, z, slope, dz, dphi := values(777), values(777), values(777), values(777), values(777)
+	for k := range int(first[3]) {
+		phi.v[k], dz.v[k] = float32(2*r.NormFloat64()), float32(r.NormFloat64())
+	}
+	shared := newWords(t, filledWith(len(gateBits)*row, 777)...)
+	firsts, rowsOf := newWords(t, first...), newWords(t, rows...)
+	forward := func() {
+		runCall(kernels.ChannelGates(kernels.ChannelGatesArgs{Layers: 3, First: firsts.p, Row: rowsOf.p, Phi: phi.p, Z: z.p, Slope: slope.p,
+			Cost: s.cost.p, Shared: shared.p, Mode: s.mode.p, Noise: s.noise.p}), 1, 1)
+	}
+	backward := func() {
+		runCall(kernels.ChannelGatesGrad(kernels.ChannelGatesGradArgs{Layers: 3, First: firsts.p, Row: rowsOf.p, Bits: s.bits.p, Phi: phi.p,
+			Slope: slope.p, Cost: s.cost.p, Pi: s.pi.p, DZ: dz.p, DPhi: dphi.p, Mu: s.mu.p}), 1, 1)
+	}
+	forward()
+	backward()
+	draw := func(phi float64, k int) float64 {
+		const beta, gamma, zeta = 2.0 / 3, -0.1, 1.1
+		word := kernels.Philox([4]uint32{1234567, 1, uint32(k), 0xC4}, [2]uint32{0xdeadbeef, 42})[0]
+		u := float64((float32(word>>8) + 0.5) * 0x1p-24)
+		return min(max(sigmoid64((math.Log(u)-math.Log(1-u)+phi)/beta)*(zeta-gamma)+gamma, 0), 1)
+	}
+	levels, cost, phis := float64s(s.phi.v), float64s(s.cost.v), float64s(phi.v[:first[3]])
+	mean := func(layer int) (sum float64) {
+		for k := first[layer]; k < first[layer+1]; k++ {
+			sum += open64(phis[k]) / float64(first[layer+1]-first[layer])
+		}
+		return sum
+	}
+	want := centralDifference(func() (sum float64) {
+		for layer, g := range rows {
+			at, n := int(g)*row, int(gateBits[g])
+			sum += float64(float32(0.37)) * mean(layer) * penalty64([]int32{int32(n)}, levels[at:at+row], cost[at:at+row])
+		}
+		for k, p := range phis {
+			sum += float64(dz.v[k]) * draw(p, k)
+		}
+		return sum
+	}, phis)
+	near(t, "dphi", dphi.v[:first[3]], want, 3e-5)
+	var draws []float64
+	for k, p := range phis {
+		draws = append(draws, draw(p, k))
+	}
+	near(t, "z", z.v[:first[3]], draws, 2e-5)
+	for layer, g := range rows {
+		at := int(g) * row
+		for i := range int(gateBits[g]) {
+			near(t, "shared cost", shared.v[at+i:at+i+1], []float64{mean(layer) * cost[at+i]}, 1e-6)
+		}
+	}
+	for g := range gateBits {
+		if !slices.Contains(rows, int32(g)) && shared.v[g*row] != 777 {
+			t.Errorf("row %d has no channels, and its cost was written", g)
+		}
+	}
+	s.mode.v[0] = int32(kernels.HardConcreteChild)
+	forward()
+	for k, p := range phis {
+		if open := 1-open64(p) < 0.34; (z.v[k] == 1) != open || (z.v[k] == 0) == open || slope.v[k] != 0 {
+			t.Errorf("channel %d of phi %g: z %g, slope %g in the child", k, p, z.v[k], slope.v[k])
+		}
+	}
+	for _, v := range [][]float32{z.v, slope.v, dphi.v} {
+		if v[first[3]] != 777 {
+			t.Error("written behind the last channel")
+		}
+	}
+}

@@ -460,7 +460,27 @@ typedef struct {
 	float *penalty;  // scalar out
 	const float *mu; // device scalar
 } vk_hard_concrete_grad_args; // serial
-extern const vk_fn vk_hard_concrete, vk_hard_concrete_grad;
+// Gates of output channels (pruning): channels first[i] to first[i+1]-1 are those of the i-th layer, whose filters' row of hard-concrete gates
+// is row[i]. The mean over them of P(z > 0) multiplies what that row adds to the penalty.
+typedef struct {
+	int layers;
+	const int32_t *first, *row; // [layers+1], [layers]; no row twice
+	const float *phi;           // [channels], as z and slope
+	float *z, *slope;           // slope = dz/dphi
+	const float *cost;          // [gates][VK_MAX_BITS]
+	float *shared;              // the same: rows row[i] become cost times the mean, the others stay what they are
+	const int32_t *mode;        // device scalar: VK_CONCRETE_*
+	const uint32_t *noise;      // as in vk_gate_sample_args, and the same U
+} vk_channel_gates_args; // serial
+// dphi = slope*dz + mu * dpenalty/dphi, overwritten; pi and bits are those of vk_hard_concrete.
+typedef struct {
+	int layers;
+	const int32_t *first, *row, *bits;
+	const float *phi, *slope, *dz, *cost, *pi;
+	float *dphi;
+	const float *mu; // device scalar
+} vk_channel_gates_grad_args; // serial
+extern const vk_fn vk_hard_concrete, vk_hard_concrete_grad, vk_channel_gates, vk_channel_gates_grad;
 
 // ---- pairs.c ---- gates over pairs of weight and input options: a row of pairs a layer
 typedef struct {

@@ -1,6 +1,10 @@
 package nn
 
-import "vimps-gpu/cuda"
+import (
+	"math"
+
+	"vimps-gpu/cuda"
+)
 
 // TakeChild sets the only candidates of an LSQ layer to the i-th weight and j-th input candidate of another's. Of a nested
 // quantizer it takes the step of that candidate's grid; the grids themselves differ from LSQ's: a residual one is symmetric, and
@@ -83,4 +87,30 @@ func (n *NormParams) setsOf(i, j int) []int {
 		return sets
 	}
 	panic("nn: a child of a norm of kind " + string(n.Kind))
+}
+
+// Clear makes the filters of output channels 0.
+func (l *LayerParams) Clear(channels []int) {
+	w := l.W.Get(nil)
+	k := l.W.Dim(1)
+	size := len(w) / (l.W.Dim(0) * k)
+	for b := range l.W.Dim(0) {
+		for _, c := range channels {
+			clear(w[(b*k+c)*size:][:size])
+		}
+	}
+	l.W.Set(w)
+}
+
+// Close makes channels of a plain norm behind cleared filters constant: what they are with the batch's statistics or, where those
+// are not re-estimated, with the running ones.
+func (n *NormParams) Close(channels []int, batch bool) {
+	gamma, beta, mean, variance := n.Gamma.Get(nil), n.Beta.Get(nil), n.Mean.Get(nil), n.Var.Get(nil)
+	for _, c := range channels {
+		if !batch {
+			beta[c] -= gamma[c] * mean[c] / float32(math.Sqrt(float64(variance[c])+normEps))
+		}
+		gamma[c] = 0
+	}
+	n.SetAffine(gamma, beta)
 }

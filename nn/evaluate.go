@@ -1,6 +1,9 @@
 package nn
 
 import (
+	"math"
+	"slices"
+
 	"vimps-gpu/cuda"
 	"vimps-gpu/nn/data"
 )
@@ -57,6 +60,7 @@ func (p *pass) release() {
 		p.graph.Free()
 		p.feed.Free()
 		p.plan.Free()
+		p.scalars.Free()
 	}
 	*p = pass{}
 }
@@ -81,6 +85,32 @@ func (e *Evaluator) Free() {
 // Score evaluates the net with its running statistics on every image of a split.
 func (e *Evaluator) Score(s data.Split) Score { return e.eval.score(s) }
 
+// Answers are the net's log-probabilities of the classes, f32 [images][classes], with its running statistics.
+func (e *Evaluator) Answers(s data.Split) []float32 {
+	var out []float32
+	e.eval.each(s, func(images int) {
+		logits := e.eval.plan.Logits.Get(nil)
+		classes := len(logits) / evalBatch
+		for i := range images {
+			row := logits[i*classes:][:classes]
+			total := logSum(row)
+			for _, v := range row {
+				out = append(out, float32(float64(v)-total))
+			}
+		}
+	})
+	return out
+}
+
+// logSum is ln sum_c exp(v_c).
+func logSum(row []float32) float64 {
+	most, sum := float64(slices.Max(row)), 0.0
+	for _, v := range row {
+		sum += math.Exp(float64(v) - most)
+	}
+	return most + math.Log(sum)
+}
+
 // ScoreInteger is Score by the exact integer arithmetic of the child that the gates hold: one-hot rows of a quantized
 // net.
 func (e *Evaluator) ScoreInteger(s data.Split) Score {
@@ -93,6 +123,19 @@ func (e *Evaluator) ScoreInteger(s data.Split) Score {
 func (p *pass) score(s data.Split) Score {
 	score := Score{Images: s.Len()}
 	rows := make([]float32, 2*evalBatch)
+	p.each(s, func(images int) {
+		p.plan.lossRows.Get(rows)
+		for i := range images {
+			score.Loss += float64(rows[2*i])
+			score.Right += int(rows[2*i+1])
+		}
+	})
+	score.Loss /= float64(score.Images)
+	return score
+}
+
+// each runs the net over a split, a batch at a time; after is told how many of its images are the split's.
+func (p *pass) each(s data.Split, after func(images int)) {
 	positions := make([]int, 0, evalBatch)
 	for from := 0; from < s.Len(); from += evalBatch {
 		positions = positions[:0]
@@ -101,14 +144,8 @@ func (p *pass) score(s data.Split) Score {
 		}
 		p.feed.Fill(s, positions, Draw{})
 		p.graph.Launch()
-		p.plan.lossRows.Get(rows)
-		for i := range positions {
-			score.Loss += float64(rows[2*i])
-			score.Right += int(rows[2*i+1])
-		}
+		after(len(positions))
 	}
-	score.Loss /= float64(score.Images)
-	return score
 }
 
 // Recalibrate sets the running statistics to the plain average of the batches' over about `images` training

@@ -233,3 +233,55 @@ func TestTakeChildOfResidual(t *testing.T) {
 		}
 	}
 }
+
+// A channel whose pruning gate is 0 is exactly 0 behind the convolution, all others are, bit for bit, what they are without gates;
+// and the gradient of a gate is the slope of the loss, by central differences.
+func TestPrunedChannelIsZero(t *testing.T) {
+	dev := openHost(t)
+	g := oneConv()
+	space := searchAll(t, g, []int{2, 4, 8}, []int{2, 4, 8})
+	params, gates := nestedNet(dev, g, space, nn.Residual)
+	gates.SetChild(space, quant.MaxAssignment(space))
+	l := &params.Layers[0]
+	l.W.Set(uniform(l.W.Len(), 1, -1, 1))
+	l.WStep.Set(uniform(l.WStep.Len(), 2, 0.5, 1.2))
+	l.XStep.Set([]float32{1.7})
+	compile := func() (*nn.Plan, func()) {
+		plan := nn.NewPlan(params, gates, nn.NewScalars(dev), nn.PlanOptions{Batch: 3, Train: true})
+		plan.Input.Set(uniform(plan.Input.Len(), 4, -2, 2))
+		plan.Labels.SetInt32([]int32{3, 11, 5})
+		return plan, dev.Record(func() { plan.PackFilters(); plan.Forward(); plan.Backward() }).Launch
+	}
+	plain, launch := compile()
+	launch()
+	want := plain.Logits.Get(nil)
+	l.Prune, l.DPrune = dev.From(uniform(18, 9, 1, 1), 18), dev.New(cuda.Float32, 18)
+	plan, launch := compile()
+	z := l.Prune.Get(nil)
+	z[2], z[11] = 0, 0
+	l.Prune.Set(z)
+	launch()
+	for i, v := range plan.Logits.Get(nil) {
+		switch k := i % 18; {
+		case z[k] == 0 && v != 0:
+			t.Errorf("output %d of a pruned channel is %g", i, v)
+		case z[k] == 1 && v != want[i]:
+			t.Errorf("output %d is %g, without gates %g", i, v, want[i])
+		}
+	}
+	dz := l.DPrune.Get(nil)
+	const h = 1.0 / 128
+	for k := range z {
+		slope := 0.0
+		for _, d := range []float32{h, -h} {
+			moved := slices.Clone(z)
+			moved[k] += d
+			l.Prune.Set(moved)
+			launch()
+			slope += float64(plan.Loss.At(0)) / 3 / float64(2*d)
+		}
+		if math.Abs(slope-float64(dz[k])) > 1e-3*(0.1+math.Abs(slope)) {
+			t.Errorf("the gradient of gate %d is %g, the loss has slope %g", k, dz[k], slope)
+		}
+	}
+}

@@ -51,6 +51,9 @@ type LayerParams struct {
 	WStep, DWStep *cuda.Tensor // [B,K] or, PerTensor, [B]
 	XStep, DXStep *cuda.Tensor // [B]
 	Bias, DBias   *cuda.Tensor // [K] or nil
+	// Prune multiplies each output channel's filter; DPrune is its gradient, added to. Set before a Plan is made, of nested quantizers
+	// only; no parameter, and not State's.
+	Prune, DPrune *cuda.Tensor // [K] or nil
 }
 
 // Params holds the values of a net on a device.

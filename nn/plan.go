@@ -80,6 +80,13 @@ func NewScalars(dev *cuda.Device) *Scalars {
 	return &Scalars{GradScale: dev.From([]float32{1}, 1), Momentum: dev.From([]float32{0.1}, 1), U: dev.New(cuda.Float32, 1)}
 }
 
+// Free returns their memory.
+func (s *Scalars) Free() {
+	for _, t := range []*cuda.Tensor{s.GradScale, s.Momentum, s.U} {
+		t.Free()
+	}
+}
+
 // PlanOptions says what a Plan is for.
 type PlanOptions struct {
 	Batch      int

@@ -107,6 +107,9 @@ func (p *Plan) operand(layer int, k quant.Kind) *operand {
 	}
 	o.qmax = hi[len(hi)-1:]
 	o.nested = &cuda.Nested{Truncate: l.Quantizer == Truncate, Bits: bits, Signed: signed, Z: z, Param: step}
+	if k == quant.Weight {
+		o.nested.Prune, o.nested.DPrune = l.Prune, l.DPrune
+	}
 	return o
 }
 

@@ -23,13 +23,13 @@ type Checkpoint struct {
 // accountFile holds the times of a run, which are not the same in two equal runs, as its state is.
 const accountFile = "account.json"
 
-// Write replaces the state. One with a value that is not finite is never written.
+// Write replaces the state; a run that is only looked at (Options.Trained) stays as it is. One with a value that is not finite is never written.
 func (c *Checkpoint) Write(note any, tensors []nn.NamedTensor) error {
 	return c.write(PhaseSearch, note, tensors)
 }
 
 func (c *Checkpoint) write(phase Phase, note any, tensors []nn.NamedTensor) error {
-	if c.run == nil {
+	if c.run == nil || c.p.Options.Trained {
 		return nil
 	}
 	meta := map[string]string{"phase": string(phase), "arithmetic": c.p.Dev.Arithmetic(),
@@ -134,9 +134,9 @@ func (c *Checkpoint) readAccount(f *weights.File) error {
 	return nil
 }
 
-// Keep puts a net aside under a name.
+// Keep puts a net aside under a name, but not of a run that is only looked at.
 func (c *Checkpoint) Keep(name string, tensors []nn.NamedTensor) error {
-	if c.run == nil {
+	if c.run == nil || c.p.Options.Trained {
 		return nil
 	}
 	return c.writeTensors(netFile(name), tensors, nil)

@@ -66,16 +66,8 @@ func (f *FineTune) Search(ctx context.Context, p *Problem) (*Found, error) {
 		return nil, err
 	}
 	net := NewChild(p, a)
-	if f.From != FromFP32 {
-		if found, err := p.State.Kept(startNet, net.State()); err != nil || !found {
-			return nil, fmt.Errorf("the net that the fine-tuning starts from (%s): there is none in the run directory (%w)", f.From, err)
-		}
-	}
-	var note TrainingNote
-	if _, err := p.State.Read(&note, net.State); err != nil {
-		return nil, err
-	}
-	if err := p.FineTune(ctx, net, &note, func() error { return p.State.Write(note, net.State()) }); err != nil {
+	if err := f.train(ctx, p, net); err != nil {
+		net.Free()
 		return nil, err
 	}
 	judge := NewJudge(p, net)
@@ -88,6 +80,24 @@ func (f *FineTune) Search(ctx context.Context, p *Problem) (*Found, error) {
 		return judge, nil
 	}
 	return &Found{Points: points, Judge: only, Free: func() { judge.Free(); net.Free() }}, nil
+}
+
+// train does what is left of the training of the child's net, which holds fp32's values.
+func (f *FineTune) train(ctx context.Context, p *Problem, net *Quantized) error {
+	if f.From != FromFP32 {
+		found, err := p.State.Kept(startNet, net.State())
+		if err != nil {
+			return err
+		}
+		if !found {
+			return fmt.Errorf("the run directory lacks %s, the net that the fine-tuning starts from", netFile(startNet))
+		}
+	}
+	var note TrainingNote
+	if _, err := p.State.Read(&note, net.State); err != nil {
+		return err
+	}
+	return p.FineTune(ctx, net, &note, func() error { return p.State.Write(note, net.State()) })
 }
 
 // FineTune does what is left of the training of a child's net, by p.Settings. save, as of [Training], may be nil.

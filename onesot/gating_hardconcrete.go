@@ -25,20 +25,22 @@ type hardConcrete struct {
 	entropy   cuda.GateTensors // what of gate the prior's op reads
 	cost      cuda.CostTensors
 	counts    []int
-	unused    *cuda.Tensor // z where no sample is wanted
-	childMode *cuda.Tensor // i32 [1]: the mode that draws nothing
+	channels  *channelGates // nil: no gate prunes
+	unused    *cuda.Tensor  // z where no sample is wanted
+	childMode *cuda.Tensor  // i32 [1]: the mode that draws nothing
 }
 
 // NewResidualSupernet is [NewSupernet] for Bayesian Bits: one filter and one range a tensor, quantized to the narrowest
 // candidate and, level by level, what is left of it to twice as many bits each, behind hard-concrete gates. Settings.Eta
 // weighs the penalty, which is additive over tensors: MACs of the layer, those of the largest being 1, times the sum of
-// the bits b of every level times the probability that it counts. Candidates must double from one to the next.
-func NewResidualSupernet(dev *cuda.Device, g *nn.Graph, space *quant.Space, cost *quant.CostTable, s Settings) (*Supernet, error) {
+// the bits b of every level times the probability that it counts. Candidates must double from one to the next. prune adds a
+// gate to each output channel of the layers of [channelGates].
+func NewResidualSupernet(dev *cuda.Device, g *nn.Graph, space *quant.Space, cost *quant.CostTable, s Settings, prune bool) (*Supernet, error) {
 	if err := CheckResidual(space, s.Norm); err != nil {
 		return nil, err
 	}
 	c := nn.Config{Space: space, Norm: s.Norm, SharedWeights: true, Quantizer: nn.Residual}
-	return newSupernet(dev, g, cost, s, c, newHardConcrete)
+	return newSupernet(dev, g, cost, s, c, func(n *Supernet) gating { return newHardConcrete(n, prune) })
 }
 
 // CheckResidual tells, in one line, why residual quantizers cannot have a space's candidates or a norm.
@@ -56,7 +58,7 @@ func CheckResidual(space *quant.Space, norm nn.NormKind) error {
 	return nil
 }
 
-func newHardConcrete(n *Supernet) gating {
+func newHardConcrete(n *Supernet, prune bool) gating {
 	gates := n.Space.Gates()
 	rows := len(gates)
 	bits, levels := make([]int32, rows), residualCosts(n.Space)
@@ -68,12 +70,22 @@ func newHardConcrete(n *Supernet) gating {
 			phi[g*cuda.MaxBits+i] = openPhi
 		}
 	}
-	h.phi, h.dphi, h.unused = n.own.flat(phi), n.own.matrix(rows), n.own.matrix(rows)
-	h.gate = cuda.HardConcreteTensors{Bits: n.own.ints(bits, rows), Phi: h.phi.Value, LogP: n.own.matrix(rows), Pi: n.own.matrix(rows),
+	var layers []int
+	if prune {
+		layers = n.prunable()
+	}
+	for _, layer := range layers {
+		phi = append(phi, slices.Repeat([]float32{openPhi}, n.Space.Layers[layer].OutChannels)...)
+	}
+	h.phi, h.dphi, h.unused = n.own.flat(phi), n.own.zeros(len(phi)), n.own.matrix(rows)
+	h.gate = cuda.HardConcreteTensors{Bits: n.own.ints(bits, rows), Phi: h.phi.Value.View(0, rows, cuda.MaxBits), LogP: n.own.matrix(rows), Pi: n.own.matrix(rows),
 		Slope: n.own.matrix(rows), Z: n.gatesZ(), DZ: n.gatesDZ(), Cost: n.own.floats(levels, rows, cuda.MaxBits)}
 	h.entropy = cuda.GateTensors{Bits: h.gate.Bits, LogP: h.gate.LogP, Pi: h.gate.Pi}
 	h.cost = n.costTensors(h.gate.Bits)
 	h.childMode = n.own.ints([]int32{int32(cuda.HardConcreteChild)}, 1)
+	if len(layers) > 0 {
+		h.channels = newChannelGates(h, layers, levels)
+	}
 	return h
 }
 
@@ -109,6 +121,10 @@ func (h *hardConcrete) emitLaw() {
 func (h *hardConcrete) emitSample() {
 	ctl, t := h.n.ctl, h.n.terms
 	cuda.HardConcrete(h.gate, ctl.mode, ctl.noise)
+	if c := h.channels; c != nil {
+		cuda.Zero(c.gate.DZ)
+		cuda.ChannelGates(h.gate.Cost, c.gate, ctl.mode, ctl.noise)
+	}
 	cuda.ExpectedCost(t.cost, nil, h.gate.Pi, h.cost, nil)
 	cuda.Prior(string(PriorNone), t.prior, t.entropy, h.dphi, h.entropy, h.unused, ctl.lambda) // for the entropy alone
 }
@@ -116,6 +132,9 @@ func (h *hardConcrete) emitSample() {
 // emitGrad leaves the penalty where other gatings have the prior.
 func (h *hardConcrete) emitGrad() {
 	cuda.HardConcreteGrad(h.dphi, h.n.terms.prior, h.gate, h.n.ctl.eta)
+	if c := h.channels; c != nil {
+		cuda.ChannelGatesGrad(c.dphi, c.gate, h.gate, h.n.ctl.eta)
+	}
 	cuda.SumRows(h.phi.Grad, h.dphi, h.n.scalars.GradScale, true)
 }
 

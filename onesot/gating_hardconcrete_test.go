@@ -19,7 +19,7 @@ func newResidualRun(t *testing.T, dev *cuda.Device, mu float64, change func(*Set
 		if change != nil {
 			change(&s)
 		}
-		return NewResidualSupernet(dev, g, space, quant.BOPs(space), s)
+		return NewResidualSupernet(dev, g, space, quant.BOPs(space), s, false)
 	})
 }
 
@@ -177,7 +177,7 @@ func TestResidualRefuses(t *testing.T) {
 		g, space := digitsSpace(t, func(p *quant.Policy) { p.WeightBits = weights })
 		s := Defaults(BayesianBits, "digitsnet")
 		s.Norm = norm
-		_, err := NewResidualSupernet(dev, g, space, quant.BOPs(space), s)
+		_, err := NewResidualSupernet(dev, g, space, quant.BOPs(space), s, false)
 		for _, w := range words {
 			if err == nil || !strings.Contains(err.Error(), w) {
 				t.Errorf("error %v does not name %q", err, w)

@@ -21,6 +21,7 @@ func TestSimGatings(t *testing.T) {
 		"hard concrete": func(dev *cuda.Device) gatedRun {
 			return newResidualRun(t, dev, 0.03, func(s *Settings) { s.ThetaLR = 0.1 })
 		},
+		"hard concrete, channels too": func(dev *cuda.Device) gatedRun { return newPrunedRun(t, dev, 0.03, true) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			host, gpu := build(openDevice(t, cuda.Options{Device: "host"})), build(simGPU(t, cuda.Options{}))

@@ -106,7 +106,7 @@ func TestSupernetFree(t *testing.T) {
 		case DNAS:
 			n, err = NewPairSupernet(dev, g, space, cost, s, DefaultPairs(space))
 		case BayesianBits:
-			n, err = NewResidualSupernet(dev, g, space, cost, s)
+			n, err = NewResidualSupernet(dev, g, space, cost, s, false)
 		default:
 			n, err = NewSupernet(dev, g, space, cost, s)
 		}

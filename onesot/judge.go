@@ -2,6 +2,7 @@ package onesot
 
 import (
 	"context"
+	"fmt"
 
 	"vimps-gpu/nn"
 	"vimps-gpu/nn/data"
@@ -53,9 +54,13 @@ func (j *Judge) Quick(a quant.Assignment, images int) (s nn.Score) {
 	return s
 }
 
-// Integer evaluates one child by its exact integer arithmetic, the statistics as in Child.
-func (j *Judge) Integer(a quant.Assignment) (val, test nn.Score) {
-	return j.score(a, j.eval.ScoreInteger)
+// Integer evaluates one child by its exact integer arithmetic, the statistics as in Child. Nested quantizers have none.
+func (j *Judge) Integer(a quant.Assignment) (val, test nn.Score, err error) {
+	if q := j.Net.Params.Config.Quantizer; q != nn.LSQ {
+		return val, test, fmt.Errorf("a net with the %v quantizer has no integer arithmetic; that of a child of it that was fine-tuned has", q)
+	}
+	val, test = j.score(a, j.eval.ScoreInteger)
+	return val, test, nil
 }
 
 // score evaluates a child on the validation and the test split, with the statistics that the settings want.
@@ -75,7 +80,7 @@ func (j *Judge) counted(by func(data.Split) nn.Score, s data.Split) nn.Score {
 // with runs f while the net is child a, its statistics re-estimated where the settings want it.
 func (j *Judge) with(a quant.Assignment, f func()) {
 	q, s := j.Net, j.p.Settings
-	q.Gates.SetChild(q.Space, a)
+	q.setChild(a)
 	if s.Recalibrate {
 		j.p.Account.Forward += int64(j.eval.Recalibrate(j.p.Train, s.RecalibrateSize, s.Seed))
 		defer j.eval.Restore()

@@ -13,6 +13,7 @@ import (
 type Pretrainer struct {
 	Params   *nn.Params
 	settings Settings
+	scalars  *nn.Scalars
 	plan     *nn.Plan
 	feed     *nn.Feed
 	lr       *cuda.Tensor
@@ -22,8 +23,8 @@ type Pretrainer struct {
 
 // NewPretrainer compiles the training step of an fp32 net.
 func NewPretrainer(params *nn.Params, s Settings, set *data.Set, a nn.Augment) *Pretrainer {
-	t := &Pretrainer{Params: params, settings: s, lr: params.Dev.New(cuda.Float32, 1)}
-	t.plan = nn.NewPlan(params, nil, nn.NewScalars(params.Dev), nn.PlanOptions{Batch: s.Batch, Train: true})
+	t := &Pretrainer{Params: params, settings: s, scalars: nn.NewScalars(params.Dev), lr: params.Dev.New(cuda.Float32, 1)}
+	t.plan = nn.NewPlan(params, nil, t.scalars, nn.PlanOptions{Batch: s.Batch, Train: true})
 	t.feed = nn.NewFeed(t.plan, set.Mean, set.Std, a)
 	t.history = newHistory(params.Dev, 1, []*cuda.Tensor{t.plan.Loss})
 	t.step = params.Dev.Record(func() {
@@ -67,6 +68,8 @@ func (t *Pretrainer) Free() {
 	t.history.free()
 	t.feed.Free()
 	t.plan.Free()
+	t.scalars.Free()
+	t.lr.Free()
 }
 
 // NonFinite names the first place where a value is NaN or infinite.

@@ -15,7 +15,16 @@ type Quantized struct {
 	Params   *nn.Params
 	Gates    *nn.Gates
 
-	started []*cuda.Tensor // copies of what Start set
+	started  []*cuda.Tensor // copies of what Start set
+	channels *channelGates  // nil: no gate prunes
+}
+
+// setChild makes the net a child, with the channels pruned that all its children have pruned.
+func (q *Quantized) setChild(a quant.Assignment) {
+	q.Gates.SetChild(q.Space, a)
+	if q.channels != nil {
+		q.channels.child.Launch()
+	}
 }
 
 func newQuantized(dev *cuda.Device, g *nn.Graph, cost *quant.CostTable, s Settings, c nn.Config) *Quantized {
@@ -85,6 +94,9 @@ func (q *Quantized) State() []nn.NamedTensor { return q.Params.State() }
 
 // Free returns the net's memory.
 func (q *Quantized) Free() {
+	if q.channels != nil {
+		q.channels.child.Free()
+	}
 	q.Params.Free()
 	q.Gates.Free()
 	for _, t := range q.started {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"vimps-gpu/quant"
 )
@@ -57,6 +59,7 @@ type Found struct {
 	// Score, where not nil, ranks children without evaluating them; lower is better.
 	Score       func(a quant.Assignment) float64
 	Predictions []Prediction // of a System with a BitModel: pi along eta
+	Notes       []string     // what else there is to say of the children, a line each
 	Free        func()
 }
 
@@ -79,6 +82,15 @@ func OptionValues(s System) map[string]any {
 
 // SetOptions sets a System's options from what run.json records.
 func SetOptions(s System, values map[string]any) error {
+	known := map[string]bool{}
+	for _, o := range s.Options() {
+		known[o.Name] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if !known[name] {
+			return fmt.Errorf("option %s: %s has no such option", name, s.Name())
+		}
+	}
 	for _, o := range s.Options() {
 		v, ok := values[o.Name]
 		if !ok {

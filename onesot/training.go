@@ -70,6 +70,9 @@ type TrainingNote struct {
 // Run does what is left of a training. The order of the images depends on the seed and the epoch alone.
 func (p *Problem) Run(ctx context.Context, t *Training) error {
 	l := p.newLoop(t)
+	if t.Step < 0 || t.Step > l.steps {
+		return fmt.Errorf("the state says that step %d of %s is done, which has %d; %s is damaged", t.Step, t.Phase, l.steps, stateFile)
+	}
 	if err := p.State.truncateMetrics(t); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ type Tuner struct {
 	net      *Quantized
 	choose   func(step, steps int) quant.Assignment
 	settings Settings
+	scalars  *nn.Scalars
 	plan     *nn.Plan
 	feed     *nn.Feed
 	lr       *cuda.Tensor // f32 [1]
@@ -28,8 +29,8 @@ type Tuner struct {
 // NewTuner compiles the training step of a net. choose names the child of each step; nil leaves the gates alone.
 func NewTuner(p *Problem, q *Quantized, choose func(step, steps int) quant.Assignment) *Tuner {
 	s, dev := p.Settings, q.Dev
-	t := &Tuner{net: q, choose: choose, settings: s, lr: dev.New(cuda.Float32, 1), stepLR: dev.New(cuda.Float32, 1), stepBias: dev.New(cuda.Float32, 2)}
-	t.plan = nn.NewPlan(q.Params, q.Gates, nn.NewScalars(dev), nn.PlanOptions{Batch: min(s.Batch, p.Train.Len()), Train: true})
+	t := &Tuner{net: q, choose: choose, settings: s, scalars: nn.NewScalars(dev), lr: dev.New(cuda.Float32, 1), stepLR: dev.New(cuda.Float32, 1), stepBias: dev.New(cuda.Float32, 2)}
+	t.plan = nn.NewPlan(q.Params, q.Gates, t.scalars, nn.PlanOptions{Batch: min(s.Batch, p.Train.Len()), Train: true})
 	t.feed = nn.NewFeed(t.plan, p.Set.Mean, p.Set.Std, p.Model.Augment)
 	t.history = newHistory(dev, 1, []*cuda.Tensor{t.plan.Loss})
 	t.step = dev.Record(func() {
@@ -95,6 +96,7 @@ func (t *Tuner) Free() {
 	t.history.free()
 	t.feed.Free()
 	t.plan.Free()
+	t.scalars.Free()
 	for _, s := range []*cuda.Tensor{t.lr, t.stepLR, t.stepBias} {
 		s.Free()
 	}

@@ -148,3 +148,21 @@ func TestOvershoot(t *testing.T) {
 		}
 	}
 }
+
+// TestShare: one point takes one training, all points all trainings, and a system with a fixed part pays by the point.
+func TestShare(t *testing.T) {
+	penalties := &Method{AskedBy: onesot.AskPenalties.String(), Asked: make([]float64, 24)}
+	budgets := &Method{AskedBy: onesot.AskBudgets.String(), Asked: make([]float64, 24)}
+	for _, c := range []struct {
+		m        *Method
+		n, found int
+		want     float64
+	}{
+		{penalties, 1, 12, 1.0 / 24}, {penalties, 12, 12, 1}, {penalties, 24, 24, 1}, {penalties, 1, 1, 1.0 / 24}, {penalties, 2, 1, 1},
+		{penalties, 23, 12, 47.0 / 24}, {budgets, 3, 12, 0.25}, {budgets, 24, 12, 2},
+	} {
+		if got := c.m.share(c.n, c.found); math.Abs(got-c.want) > 1e-12 {
+			t.Errorf("%s, %d of %d points: %g, want %g", c.m.AskedBy, c.n, c.found, got, c.want)
+		}
+	}
+}

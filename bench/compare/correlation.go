@@ -5,7 +5,7 @@ package compare
 type Correlated struct {
 	Set           string `json:"children"`      // along_front or equal_bops
 	Recalibration string `json:"recalibration"` // of the prediction: on or off
-	Metric        string `json:"metric"`        // accuracy or cross_entropy
+	Metric        string `json:"metric"`        // accuracy, cross_entropy or divergence
 	Children      []int  `json:"children_per_seed"`
 	// Tau of the method, of the predictor "more BOPs are better", and their difference, paired; absent where it cannot be
 	// told.
@@ -23,6 +23,8 @@ const (
 
 	byAccuracy = "accuracy"
 	byLoss     = "cross_entropy"
+	// byDivergence predicts by the divergence from the fp32 net; what is reached is the cross-entropy.
+	byDivergence = "divergence"
 )
 
 // The columns of a Sample.
@@ -48,7 +50,7 @@ func (r *runner) correlate(m *Method, methods []*Method) []Correlated {
 	var out []Correlated
 	for _, set := range []string{alongFront, equalBOPs} {
 		for _, how := range r.e.Correlation.Recalibration {
-			for _, metric := range []string{byAccuracy, byLoss} {
+			for _, metric := range []string{byAccuracy, byLoss, byDivergence} {
 				c := Correlated{Set: set, Recalibration: how, Metric: metric}
 				var samples []Sample
 				for i, s := range m.Seeds {
@@ -59,7 +61,7 @@ func (r *runner) correlate(m *Method, methods []*Method) []Correlated {
 					sample, n := r.sample(s, other, set, how, metric)
 					samples, c.Children = append(samples, sample), append(c.Children, n)
 				}
-				b := NewBootstrap(samples, r.e.Seed)
+				b := NewBootstrap(samples, set == equalBOPs, r.e.Seed)
 				c.Tau, c.Trivial = b.Tau(columnMethod), b.Tau(columnTrivial)
 				c.Difference, c.Solver = b.Difference(columnMethod, columnTrivial), b.Difference(columnMethod, columnSolver)
 				out = append(out, c)
@@ -103,7 +105,7 @@ func (c *Column) add(score float64, tuned []Tuned, metric string) {
 	reached := make([]float64, len(tuned))
 	for i, t := range tuned {
 		reached[i] = t.AccuracyTest
-		if metric == byLoss {
+		if metric != byAccuracy {
 			reached[i] = -t.LossTest
 		}
 	}
@@ -119,6 +121,8 @@ func predictedScore(list []Predicted, child, metric string) float64 {
 			return -*p.Rank
 		case metric == byLoss:
 			return -p.LossVal
+		case metric == byDivergence:
+			return -p.Divergence
 		default:
 			return p.AccuracyVal
 		}

@@ -33,15 +33,15 @@ func (r *runner) allTaus(out *Results) *table {
 func (r *runner) correlationTable(set string, methods []*Method) *table {
 	t := &table{name: "correlation-" + strings.ReplaceAll(set, "_", "-"), title: "Correlation, " + setTitles[set],
 		head: []string{"method", "n", "recalibration", "tau by accuracy" + interval, "more BOPs, by accuracy" + interval, "tau by cross-entropy" + interval,
-			"more BOPs, by cross-entropy" + interval, "difference" + interval}}
+			"more BOPs, by cross-entropy" + interval, "difference" + interval, "tau by divergence" + interval}}
 	if set == equalBOPs {
 		t.head = append(t.head, "difference to "+solver+interval)
 	}
 	for _, m := range methods {
 		for _, how := range r.e.Correlation.Recalibration {
-			a, l := m.correlated(set, how, byAccuracy), m.correlated(set, how, byLoss)
+			a, l, d := m.correlated(set, how, byAccuracy), m.correlated(set, how, byLoss), m.correlated(set, how, byDivergence)
 			row := []cell{textCell(m.Label), textCell(numbers(l.Children)), textCell(how), estimateCell(a.Tau), estimateCell(a.Trivial),
-				estimateCell(l.Tau), estimateCell(l.Trivial), estimateCell(l.Difference)}
+				estimateCell(l.Tau), estimateCell(l.Trivial), estimateCell(l.Difference), estimateCell(d.Tau)}
 			if set == equalBOPs {
 				row = append(row, estimateCell(l.Solver))
 			}
@@ -58,13 +58,16 @@ func (r *runner) correlationNote(set string) string {
 		"from %s (%s, mean over %s); mean over %s. n: children, for each search seed where they differ. ",
 		r.startName(), counted(r.e.Finetune.Epochs, "epoch"), counted(len(r.e.Finetune.Seeds), "fine-tuning seed"), counted(len(r.e.Seeds), "search seed"))
 	if set == equalBOPs {
-		note += fmt.Sprintf("Random children of relative BOPs %g +-%g %%, the same for all methods. ", c.At, 100*c.Tolerance)
+		note += fmt.Sprintf("Random children of relative BOPs %g +-%g %%, the same for all methods; of a method with a net for each penalty, one net is asked of all. ", c.At, 100*c.Tolerance)
+		if slices.ContainsFunc(r.w.variants, func(v *variant) bool { return v.method == "bitmixer" }) {
+			note += "Bitmixer's training never draws children like these, whose weights and inputs differ in width within a layer. "
+		}
 	} else {
-		note += "Each method's own children, spread along the cost. "
+		note += "Each method's own children, spread along the cost: taus of different methods are of different children. Systems that search by evaluations (haq, spos, fn3) chose theirs on the same validation images. "
 	}
-	note += fmt.Sprintf("Intervals: percentile bootstrap, %d replicates over search seeds, children and fine-tuning seeds. "+
+	note += fmt.Sprintf("Intervals: percentile bootstrap, %d replicates over search seeds, children and fine-tuning seeds; resampled fine-tunings are noisier than their means, so that intervals lie low. "+
 		"\"More BOPs\" ranks children by their BOPs alone; differences, by cross-entropy, are paired. n/a: fewer than 3 children, or all tied. "+
-		"A method that scores children without evaluating them (%s) has one order, which is compared with both.", resamples, solver)
+		"A method that scores children without evaluating them (%s) has one order, which is compared with all. By divergence: the mean Kullback-Leibler divergence of the child's answers from the fp32 net's on validation images, compared with the cross-entropy reached.", resamples, solver)
 	return note
 }
 

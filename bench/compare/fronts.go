@@ -11,7 +11,7 @@ import (
 // FrontOf is what a front of some number of points takes, and what it is worth.
 type FrontOf struct {
 	Size int `json:"size"`
-	// Passes is Fixed and for each point its share of the rest. Beyond the points that were found it is an extrapolation.
+	// Passes is Fixed and a share of the rest (Method.share). Beyond the points that were found it is an extrapolation.
 	Passes       Passes  `json:"passes"`
 	Extrapolated bool    `json:"extrapolated,omitempty"`
 	Points       int     `json:"points"` // that Hypervolume is of: Size, or all
@@ -40,7 +40,7 @@ type Quality struct {
 func (r *runner) summarise(m *Method, s *Seed) {
 	tuned := r.tunedPoints(s)
 	for _, n := range r.e.Fronts {
-		s.Fronts = append(s.Fronts, r.frontOf(s, tuned, n))
+		s.Fronts = append(s.Fronts, r.frontOf(m, s, tuned, n))
 	}
 	front := onFront(s.Points)
 	s.Quality = Quality{Children: len(s.Points), OnFront: len(front), Combinations: r.combinations(front), Gap: gap(front),
@@ -54,10 +54,9 @@ func (r *runner) summarise(m *Method, s *Seed) {
 	}
 }
 
-func (r *runner) frontOf(s *Seed, tuned []onesot.Point, n int) FrontOf {
-	found := max(1, len(s.Points))
+func (r *runner) frontOf(m *Method, s *Seed, tuned []onesot.Point, n int) FrontOf {
 	f := FrontOf{Size: n, Extrapolated: n > len(s.Points), Points: min(n, len(s.Points)), Hypervolume: r.hypervolume(Spread(s.Points, n))}
-	share := float64(n) / float64(found)
+	share := m.share(n, len(s.Points))
 	f.Passes = Passes{s.Fixed.Forward + int64(math.Round(share*float64(s.Passes.Forward-s.Fixed.Forward))),
 		s.Fixed.Backward + int64(math.Round(share*float64(s.Passes.Backward-s.Fixed.Backward)))}
 	f.seconds = Times{Wall: s.took.FixedWall + share*(s.took.Wall-s.took.FixedWall)}
@@ -69,6 +68,16 @@ func (r *runner) frontOf(s *Seed, tuned []onesot.Point, n int) FrontOf {
 		f.TuningPasses = Passes{int64(n) * one.Passes.Forward, int64(n) * one.Passes.Backward}
 	}
 	return f
+}
+
+// share is that of all that is not fixed which a front of n points takes, where so many were found. Penalties that led to
+// a child that another had led to are work too: of n points, but not of the first.
+func (m *Method) share(n, found int) float64 {
+	if m.AskedBy != onesot.AskPenalties.String() {
+		return float64(n) / float64(max(1, found))
+	}
+	trainings := float64(len(m.Asked))
+	return (1 + float64(n-1)*max(1, (trainings-1)/float64(max(1, found-1)))) / trainings
 }
 
 // tunedPoints are a seed's own children with the means of what they reached after fine-tuning.

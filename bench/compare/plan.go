@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"vimps-gpu/onesot"
 	"vimps-gpu/quant"
@@ -47,13 +48,18 @@ func (e *Experiment) alongFront(points []onesot.Point) []onesot.Point {
 	return Spread(points, e.Correlation.AlongFront)
 }
 
-// children are those that a search's nets are asked for: along its front, then of equal BOPs.
-func (r *runner) children(points []onesot.Point) []quant.Assignment {
+// own are the children along a search's front.
+func (r *runner) own(points []onesot.Point) []quant.Assignment {
 	var out []quant.Assignment
 	for _, p := range r.e.alongFront(points) {
 		out = append(out, p.Assignment)
 	}
-	return distinct(append(out, r.w.equal...))
+	return out
+}
+
+// children are those that a search's nets are asked for: along its front, then of equal BOPs.
+func (r *runner) children(points []onesot.Point) []quant.Assignment {
+	return distinct(slices.Concat(r.own(points), r.w.equal))
 }
 
 func distinct(list []quant.Assignment) []quant.Assignment {

@@ -132,7 +132,7 @@ func (r *runner) variant(ctx context.Context, v *variant, seed uint64) ([]quant.
 				if err := open(); err != nil {
 					return nil, t, err
 				}
-				return timed(func() ([]Predicted, error) { return predict(ctx, s, children, how == "on") })
+				return timed(func() ([]Predicted, error) { return predict(ctx, s, r.own(found.Points), r.w.equal, how == "on") })
 			})
 		if err != nil {
 			return nil, err

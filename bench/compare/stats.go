@@ -58,8 +58,10 @@ type Column struct {
 type Sample []Column
 
 // Bootstrap holds tau-b of each column, and its replicates. Each value is the mean over the samples (search seeds) of
-// tau-b between the score and the mean over fine-tuning seeds. A replicate draws samples, children and fine-tuning seeds
-// with replacement, the same for every column, so that differences between columns are paired.
+// tau-b between the score and the mean over fine-tuning seeds. A replicate draws samples, children and, for each child,
+// fine-tuning seeds with replacement, the same for every column, so that differences between columns are paired; where
+// samples share their children also the same for every sample, since more search seeds are not more children. A child that
+// is drawn twice has the same fine-tuning seeds: ties in the score are then ties in what was reached.
 type Bootstrap struct {
 	value      []float64   // [column]; NaN: not available
 	replicates [][]float64 // [column][replicate]
@@ -68,8 +70,9 @@ type Bootstrap struct {
 // resamples is the number of replicates of an interval.
 const resamples = 2000
 
-// NewBootstrap draws replicates by a seed. All samples have the same number of columns.
-func NewBootstrap(samples []Sample, seed uint64) *Bootstrap {
+// NewBootstrap draws replicates by a seed. All samples have the same number of columns and, where shared is set, the same
+// children in the same order.
+func NewBootstrap(samples []Sample, shared bool, seed uint64) *Bootstrap {
 	b := &Bootstrap{}
 	if len(samples) == 0 {
 		return b
@@ -84,7 +87,7 @@ func NewBootstrap(samples []Sample, seed uint64) *Bootstrap {
 		b.value[c] = meanTau(samples, identity, c)
 	}
 	for r := range resamples {
-		drawn := resample(samples, stream{seed: seed, kind: streamBootstrap, item: uint32(r)})
+		drawn := resample(samples, shared, stream{seed: seed, kind: streamBootstrap, item: uint32(r)})
 		for c := range columns {
 			tau := math.NaN()
 			if !math.IsNaN(b.value[c]) {
@@ -156,20 +159,23 @@ func everything(sample int, s Sample) draws {
 	return d
 }
 
-// resample draws one replicate. A sample's place among the draws is in the upper half of the first counter word, a
-// child's in the lower one; 0 stands for the draw of the sample, and of the child, itself.
-func resample(samples []Sample, s stream) []draws {
+// resample draws one replicate. A sample's place among the draws is in the upper half of the first counter word, of all
+// samples the same for what they share; a child's place, or for its fine-tuning seeds its number, in the lower half. 0
+// stands for the draw of the sample, and of the child, itself.
+func resample(samples []Sample, shared bool, s stream) []draws {
 	out := make([]draws, len(samples))
 	for i := range out {
 		of := uint32(i) << 16
 		out[i].sample = s.below(len(samples), of, 0)
+		if shared {
+			of = 0
+		}
 		tuned := samples[out[i].sample][0].Tuned
-		for range tuned {
-			of++
-			child := s.below(len(tuned), of, 0)
+		for k := range tuned {
+			child := s.below(len(tuned), of+uint32(k)+1, 0)
 			seeds := make([]int, len(tuned[child]))
-			for k := range seeds {
-				seeds[k] = s.below(len(seeds), of, uint32(k)+1)
+			for j := range seeds {
+				seeds[j] = s.below(len(seeds), of+uint32(child)+1, uint32(j)+1)
 			}
 			out[i].children, out[i].seeds = append(out[i].children, child), append(out[i].seeds, seeds)
 		}

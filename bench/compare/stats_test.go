@@ -63,7 +63,7 @@ func TestBootstrap(t *testing.T) {
 		bad.Tuned = good.Tuned
 		samples = append(samples, Sample{good, bad})
 	}
-	b := NewBootstrap(samples, 1)
+	b := NewBootstrap(samples, false, 1)
 	good, bad, diff := b.Tau(0), b.Tau(1), b.Difference(0, 1)
 	for name, e := range map[string]*Estimate{"good": good, "bad": bad, "difference": diff} {
 		if !(e.Low <= e.Value && e.Value <= e.High && e.Low < e.High) {
@@ -76,10 +76,10 @@ func TestBootstrap(t *testing.T) {
 	if d := good.Value - bad.Value; math.Abs(d-diff.Value) > 1e-12 {
 		t.Errorf("difference %v, want %v", diff.Value, d)
 	}
-	if again := NewBootstrap(samples, 1).Tau(0); *again != *good {
+	if again := NewBootstrap(samples, false, 1).Tau(0); *again != *good {
 		t.Errorf("the same seed gave %+v, then %+v", *good, *again)
 	}
-	if other := NewBootstrap(samples, 2).Tau(0); *other == *good {
+	if other := NewBootstrap(samples, false, 2).Tau(0); *other == *good {
 		t.Error("another seed gave the same interval")
 	}
 	if got := b.Difference(0, 0); got.Low != 0 || got.High != 0 {
@@ -105,12 +105,41 @@ func TestBootstrapCovers(t *testing.T) {
 			x := normal(i, 0)
 			c.Score, c.Tuned = append(c.Score, x), append(c.Tuned, []float64{corr*x + math.Sqrt(1-corr*corr)*normal(i, 1)})
 		}
-		if e := NewBootstrap([]Sample{{c}}, 1).Tau(0); e.Low <= want && want <= e.High {
+		if e := NewBootstrap([]Sample{{c}}, false, 1).Tau(0); e.Low <= want && want <= e.High {
 			covered++
 		}
 	}
 	if covered < 50 {
 		t.Errorf("%d of %d intervals hold tau %.3f, want about 57", covered, trials, want)
+	}
+}
+
+// TestBootstrapSharedChildren: search seeds that judge the same children alike say no more of the children than one does;
+// those of children of their own do.
+func TestBootstrapSharedChildren(t *testing.T) {
+	c := column(20, 0.8, 3)
+	one := NewBootstrap([]Sample{{c}}, true, 1).Tau(0)
+	three := NewBootstrap([]Sample{{c}, {c}, {c}}, true, 1).Tau(0)
+	if math.Abs(three.Low-one.Low) > 1e-9 || math.Abs(three.High-one.High) > 1e-9 {
+		t.Errorf("one seed %+v, three that say the same of the same children %+v", *one, *three)
+	}
+	own := NewBootstrap([]Sample{{c}, {c}, {c}}, false, 1).Tau(0)
+	if share := (own.High - own.Low) / (one.High - one.Low); share > 0.8 {
+		t.Errorf("the interval of three seeds with children of their own is %.2f of that of one seed; want about 0.58", share)
+	}
+}
+
+// TestResampleTies: whatever is drawn twice has the same outcome twice.
+func TestResampleTies(t *testing.T) {
+	for r := range uint32(50) {
+		d := resample([]Sample{{column(12, 0.2, 5)}}, false, stream{seed: 1, kind: streamBootstrap, item: r})[0]
+		seeds := map[int][]int{}
+		for i, child := range d.children {
+			if had, ok := seeds[child]; ok && !slices.Equal(had, d.seeds[i]) {
+				t.Fatalf("replicate %d: child %d has fine-tuning seeds %v and %v", r, child, had, d.seeds[i])
+			}
+			seeds[child] = d.seeds[i]
+		}
 	}
 }
 
@@ -120,15 +149,15 @@ func TestBootstrapNotAvailable(t *testing.T) {
 	for i := range tied.Score {
 		tied.Score[i] = 1
 	}
-	b := NewBootstrap([]Sample{{two}}, 1)
+	b := NewBootstrap([]Sample{{two}}, false, 1)
 	if b.Tau(0) != nil {
 		t.Error("two children have a tau")
 	}
-	b = NewBootstrap([]Sample{{tied, column(5, 0, 1)}}, 1)
+	b = NewBootstrap([]Sample{{tied, column(5, 0, 1)}}, false, 1)
 	if b.Tau(0) != nil || b.Difference(0, 1) != nil || b.Difference(1, 0) != nil || b.Tau(1) == nil {
 		t.Error("a column whose scores are all equal has a tau, or a difference")
 	}
-	if b.Tau(2) != nil || NewBootstrap(nil, 1).Tau(0) != nil {
+	if b.Tau(2) != nil || NewBootstrap(nil, false, 1).Tau(0) != nil {
 		t.Error("a column that is not there has a tau")
 	}
 }

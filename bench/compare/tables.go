@@ -20,7 +20,7 @@ func (r *runner) tables(out *Results) []*table {
 	if len(out.Ablations) > 0 {
 		list = append(list, r.ablationTable(out))
 	}
-	return append(list, r.imageNetTable(out))
+	return append(list, r.imageNetTable())
 }
 
 // mean over seeds; NaN where there is none.
@@ -77,7 +77,7 @@ func (r *runner) searchTimeTable(out *Results) *table {
 				numberCell("%.4f", tuned(func(f FrontOf) float64 { return f.TunedHypervolume })))
 		}
 	}
-	t.note = fmt.Sprintf("Means over %s. Measured: what was spent before the first evaluation (nothing, where each point is a training of its own), and for each point its share of the rest. "+
+	t.note = fmt.Sprintf("Means over %s. Measured: what was spent before the first evaluation, and for each point its share of the rest. Where each penalty is a training, one point takes one, and each further point as many as it took for a further child, since several penalties may lead to one. "+
 		"Trained images go forward and backward. The fp32 net that all start from is not counted. The hypervolume is that on test images, against relative %s %g and accuracy %.3g, of as many points, spread along the cost, as there are.",
 		counted(len(r.e.Seeds), "search seed"), costName(out), out.Reference.Cost, out.Reference.Accuracy)
 	if extrapolated {
@@ -107,7 +107,7 @@ func (r *runner) qualityTable(out *Results) *table {
 		t.add(append([]cell{textCell(m.Label)}, qualityCells(m)...)...)
 	}
 	t.note = "Means over search seeds; overshoot is the worst of all. Bit combinations: distinct pairs of weight and input bits in the searched layers of the front. Widest gap: largest ratio of " +
-		"neighbouring costs on the front. Overshoot: by how much a child exceeds the budget that it was asked for; only of methods that are asked for budgets. The spread is that of the hypervolume over search seeds, largest less least."
+		"neighbouring costs on the front. Overshoot: by how much a child exceeds the budget that it was asked for or, where a system does not tell that, the cheapest child does: 0 then says that some child keeps every budget; only of methods that are asked for budgets. The spread is that of the hypervolume over search seeds, largest less least."
 	return t
 }
 

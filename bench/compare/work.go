@@ -3,6 +3,7 @@ package compare
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,6 +51,9 @@ type Scores struct {
 type Predicted struct {
 	Child string `json:"child"` // its id
 	Scores
+	// Divergence is the mean Kullback-Leibler divergence of the net's answers on validation images from those of the fp32
+	// net, in nats: how much of what the fp32 net says is lost. It needs no labels, and is far less noisy than a loss.
+	Divergence float64 `json:"divergence_val"`
 	// Rank, of a method that scores children without evaluating them, takes the place of the scores; lower is better.
 	Rank *float64 `json:"rank,omitempty"`
 }
@@ -120,25 +124,30 @@ func readFixed(dir string) (c Cost, err error) {
 	return c, err
 }
 
-// predict asks a method's net for each child.
-func predict(ctx context.Context, s *opened, children []quant.Assignment, recalibrate bool) ([]Predicted, error) {
+// predict asks a method's net for each child. Of a system with a net for each penalty, children of equal are all asked
+// of one, that of the first of them: what two nets say of two children is not comparable. own keep their own.
+func predict(ctx context.Context, s *opened, own, equal []quant.Assignment, recalibrate bool) ([]Predicted, error) {
 	var out []Predicted
-	var e evaluator
+	e := evaluator{fp32: fp32Answers(s.Problem)}
 	defer e.free()
-	for _, a := range children {
+	for i, a := range distinct(slices.Concat(own, equal)) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		p := Predicted{Child: childID(a)}
+		p, netOf := Predicted{Child: childID(a)}, a
+		if i >= len(own) && s.System.Asks().Kind == onesot.AskPenalties {
+			netOf = equal[0]
+		}
 		if s.Found.Score != nil {
 			rank := s.Found.Score(a)
 			p.Rank = &rank
 		} else {
-			judge, err := s.Found.Judge(ctx, a)
+			judge, err := s.Found.Judge(ctx, netOf)
 			if err != nil {
 				return nil, err
 			}
 			p.Scores = e.score(s.Problem, judge.Net, a, recalibrate)
+			p.Divergence = e.divergence
 		}
 		out = append(out, p)
 	}
@@ -147,8 +156,25 @@ func predict(ctx context.Context, s *opened, children []quant.Assignment, recali
 
 // evaluator scores children of one net after the other, compiled once for each net.
 type evaluator struct {
-	net  *onesot.Quantized
-	eval *nn.Evaluator
+	net        *onesot.Quantized
+	eval       *nn.Evaluator
+	fp32       []float32 // nn.Evaluator.Answers of the fp32 net on the validation split; nil: no divergence
+	divergence float64   // of the child scored last
+}
+
+func fp32Answers(p *onesot.Problem) []float32 {
+	e := nn.NewEvaluator(p.FP32, nil, p.Set, p.Model.Augment)
+	defer e.Free()
+	return e.Answers(p.Val)
+}
+
+// divergence is the mean over rows of sum_c p_c ln(p_c/q_c), of log-probabilities [rows][classes].
+func divergence(lnP, lnQ []float32, classes int) float64 {
+	sum := 0.0
+	for i, p := range lnP {
+		sum += math.Exp(float64(p)) * float64(p-lnQ[i])
+	}
+	return sum / float64(len(lnP)/classes)
 }
 
 func (e *evaluator) free() {
@@ -169,6 +195,9 @@ func (e *evaluator) score(p *onesot.Problem, q *onesot.Quantized, a quant.Assign
 		defer e.eval.Restore()
 	}
 	val, test := e.eval.Score(p.Val), e.eval.Score(p.Set.Test)
+	if e.fp32 != nil {
+		e.divergence = divergence(e.fp32, e.eval.Answers(p.Val), len(p.Set.Classes))
+	}
 	return Scores{val.Accuracy(), test.Accuracy(), val.Loss, test.Loss}
 }
 

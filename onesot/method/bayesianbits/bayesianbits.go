@@ -3,7 +3,7 @@
 // onesot.NewResidualSupernet.
 //
 // Of the source: the decomposition, the gates, their start and threshold, the penalty, additive over tensors, and its
-// weights mu. Our reading: no gate prunes channels; ranges are learned as steps in the logarithm, by the optimizer that
+// weights mu, and, where Prune is set, its gates of output channels. Our reading: costs count whole layers all the same; ranges are learned as steps in the logarithm, by the optimizer that
 // every system here has for them; batch norm is not folded; and the fine-tuning behind the search is fine-tune's.
 package bayesianbits
 
@@ -14,8 +14,10 @@ import (
 	"vimps-gpu/onesot/method/restart"
 )
 
-// System is the search; it has no options of its own.
-type System struct{}
+// System is the search.
+type System struct {
+	Prune bool // a gate for each output channel, too
+}
 
 // New gives the system.
 func New() *System { return &System{} }
@@ -35,8 +37,10 @@ func (*System) Defaults(s onesot.Settings) onesot.Settings {
 	return s
 }
 
-// Options are none.
-func (*System) Options() []onesot.Option { return nil }
+// Options are whether channels are pruned.
+func (s *System) Options() []onesot.Option {
+	return []onesot.Option{{Name: "prune", Usage: "hard-concrete gates of output channels too; costs still count whole layers", Value: &s.Prune}}
+}
 
 // Asks says that each penalty mu is a training. The ladder is the source's, 0.01 to 0.2, and a
 // penalty below.
@@ -53,12 +57,16 @@ func (*System) Check(p *onesot.Problem) error {
 }
 
 // Search trains a net for each mu.
-func (*System) Search(ctx context.Context, p *onesot.Problem) (*onesot.Found, error) {
-	return restart.Search(ctx, p, func(p *onesot.Problem, mu float64) (*onesot.Supernet, error) {
+func (y *System) Search(ctx context.Context, p *onesot.Problem) (*onesot.Found, error) {
+	found, err := restart.Search(ctx, p, func(p *onesot.Problem, mu float64) (*onesot.Supernet, error) {
 		s := p.Settings
 		s.Eta, s.ThetaLR = mu, restart.GateRate(p, reach)
-		return onesot.NewResidualSupernet(p.Dev, p.Graph, p.Space, p.Cost, s)
+		return onesot.NewResidualSupernet(p.Dev, p.Graph, p.Space, p.Cost, s, y.Prune)
 	})
+	if err == nil && y.Prune {
+		found.Notes = append(found.Notes, "costs count whole layers, pruned channels included")
+	}
+	return found, err
 }
 
 // reach is how far Adam can move a gate's phi in the source's training: 30 epochs of 3336 steps at a rate of 1e-3, a tenth

@@ -13,12 +13,13 @@ import (
 // batch. The net is the trained one without quantizers, whose loss has no such derivatives: its filters and biases, the
 // norms of its widest child, and, as in training, the batch's own statistics.
 type hessian struct {
-	p      *onesot.Problem
-	params *nn.Params
-	plan   *nn.Plan
-	feed   *nn.Feed
-	pass   *cuda.Graph
-	images int
+	p       *onesot.Problem
+	params  *nn.Params
+	scalars *nn.Scalars
+	plan    *nn.Plan
+	feed    *nn.Feed
+	pass    *cuda.Graph
+	images  int
 }
 
 // hessianEpoch sets the order that the batch is drawn by apart from that of any epoch.
@@ -42,7 +43,8 @@ func newHessian(p *onesot.Problem, q *onesot.Quantized, images int) (*hessian, e
 		from := &widest.Params.Norms[i]
 		h.params.Norms[i].SetAffine(from.Gamma.Get(nil), from.Beta.Get(nil))
 	}
-	h.plan = nn.NewPlan(h.params, nil, nn.NewScalars(p.Dev), nn.PlanOptions{Batch: h.images, Train: true})
+	h.scalars = nn.NewScalars(p.Dev)
+	h.plan = nn.NewPlan(h.params, nil, h.scalars, nn.PlanOptions{Batch: h.images, Train: true})
 	h.feed = nn.NewFeed(h.plan, p.Set.Mean, p.Set.Std, nn.Augment{})
 	order := make([]int, p.Train.Len())
 	nn.Order(order, p.Settings.Seed, hessianEpoch)
@@ -63,6 +65,7 @@ func (h *hessian) free() {
 	h.pass.Free()
 	h.feed.Free()
 	h.plan.Free()
+	h.scalars.Free()
 	h.params.Free()
 }
 

@@ -4,7 +4,9 @@
 // There is no official code. Our reading: each layer's weight and input bits are chosen apart, as by the other systems,
 // unless --space pairs asks for the source's joint choice; weights and gates take the same batches from warm-up on, where the paper
 // alternates between two parts of the images; and the exponent gamma is the penalty that the front is read along, its
-// factor beta being a scale of the loss alone.
+// factor beta being a scale of the loss alone. Ours too: the mixed operands are convolved once, where the source runs a
+// convolution, with a batch norm of its own, for each option; quantizers, pinned ends, temperatures and optimizers are
+// those of every system here; and the child is the most probable one, where the source trains several that it draws.
 package dnas
 
 import (

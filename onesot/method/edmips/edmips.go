@@ -2,8 +2,9 @@
 // bit widths, and the expected cost is added to the loss.
 //
 // Its quantizers, batch norm order and space are those of every system here, not the source's; nor do filters start
-// from scratch. The source's penalty cd is 0.786/0.00335 times smaller than eta on ResNet-18: it weighs costs against
-// the first layer's, eta against those of the widest child.
+// from scratch, and logits are Adam's, where the source has SGD at a tenth of the filters' rate. The source's penalty cd is
+// 0.786/0.00335 times smaller than eta on ResNet-18: it weighs costs against the first layer's, eta against those of the
+// widest child.
 package edmips
 
 import (

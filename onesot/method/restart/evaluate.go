@@ -78,6 +78,9 @@ func (l *ladder) evaluate(ctx context.Context) (points []onesot.Point, err error
 		}
 		a := l.net.Predict([]float64{penalty})[0].Child // free logits: they know no other penalty
 		l.children = append(l.children, a)
+		if note := l.net.PruneNote(); note != "" {
+			l.notes = append(l.notes, fmt.Sprintf("penalty %g: %s", penalty, note))
+		}
 		if !seen[a.Key()] {
 			seen[a.Key()] = true
 			points = append(points, l.judge.Child(a, penalty))

@@ -28,6 +28,7 @@ func Search(ctx context.Context, p *onesot.Problem, build Build) (*onesot.Found,
 		l.free()
 		return nil, err
 	}
+	found.Notes = l.notes
 	return found, nil
 }
 
@@ -50,6 +51,7 @@ type ladder struct {
 	build    Build
 	copies   [][][]float32 // of the nets of each penalty, where there is no run directory to keep them in
 	children []quant.Assignment
+	notes    []string         // of each penalty's net that has channels to prune
 	net      *onesot.Supernet // holds the net of penalty number `at`
 	at       int
 	judge    *onesot.Judge
@@ -75,7 +77,7 @@ func (l *ladder) train(ctx context.Context) error {
 func (l *ladder) resume() (n note, net *onesot.Supernet, err error) {
 	var failed error
 	_, err = l.p.State.Read(&n, func() []nn.NamedTensor {
-		if n.Done >= len(l.p.Asked) {
+		if n.Done < 0 || n.Done >= len(l.p.Asked) {
 			return nil
 		}
 		if net, failed = l.build(l.p, l.p.Asked[n.Done]); failed != nil {
@@ -85,6 +87,9 @@ func (l *ladder) resume() (n note, net *onesot.Supernet, err error) {
 	})
 	if failed != nil {
 		err = failed
+	}
+	if err == nil && (n.Done < 0 || n.Done > len(l.p.Asked)) {
+		err = fmt.Errorf("the state says that %d of %d penalties are done; it is damaged", n.Done, len(l.p.Asked))
 	}
 	if err != nil && net != nil {
 		net.Free()

@@ -115,14 +115,14 @@ func TestPenaltyLowersCost(t *testing.T) {
 // kept, and a search of which all training is done evaluates the same again.
 func TestResumeWithinAnyPenalty(t *testing.T) {
 	set, dev := digits(t), openDevice(t)
-	for _, system := range []onesot.System{vimps.New(), dnas.New(), bayesianbits.New()} {
+	for _, system := range []onesot.System{vimps.New(), dnas.New(), bayesianbits.New(), &bayesianbits.System{Prune: true}} {
 		c := short(config(set, dev, system, 0.1, 1, 10))
 		want, whole := t.TempDir(), t.TempDir()
 		s, err := execute(t, want, dev, set, system, c, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		points := fmt.Sprint(s.Found.Points)
+		points := fmt.Sprint(s.Found.Points, s.Found.Notes)
 		for _, stop := range []struct{ part, step int }{{0, 4}, {1, 1}, {1, 5}, {2, 3}} {
 			_, err := execute(t, whole, dev, set, system, c, func(p onesot.Progress) bool {
 				return p.Phase == onesot.PhaseSearch && p.Part == stop.part && p.Step == stop.step
@@ -135,7 +135,7 @@ func TestResumeWithinAnyPenalty(t *testing.T) {
 			if s, err = execute(t, whole, dev, set, system, c, nil); err != nil {
 				t.Fatal(err)
 			}
-			if got := fmt.Sprint(s.Found.Points); got != points {
+			if got := fmt.Sprint(s.Found.Points, s.Found.Notes); got != points {
 				t.Errorf("%s: an interrupted search found\n%s\nan undisturbed one\n%s", system.Name(), got, points)
 			}
 			s.Close()

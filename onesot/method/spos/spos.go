@@ -5,7 +5,9 @@
 // The evolution is the one of the authors' public code, which searches blocks of a net and has no mixed precision. What
 // the paper says of that names PACT and DoReFa quantizers; here it is LSQ as in every other system. Ours: scores come
 // from the validation split held out of the training images (the public code scores on ImageNet's validation set, that
-// is on what it reports); equal accuracies are ordered by loss; the last generation counts; no limit hangs.
+// is on what it reports); equal accuracies are ordered by loss; the last generation counts; no limit hangs;
+// a gene is one gate, where the paper draws a pair of weight and input bits from a list of six; and a child that one budget
+// has scored is not scored again for another, so that further budgets cost less than in the source.
 // Candidates get batch norm statistics of their own, reset and estimated anew (Settings.Recalibrate). A step that no draw
 // chose gets no gradient, but its optimizer moments decay, where the authors skip it.
 package spos

@@ -87,7 +87,7 @@ func (r *runner) timePicture(out *Results) (picture, error) {
 // logarithmic makes the horizontal axis so, where all points allow it.
 func logarithmic(p *plot.Plot) {
 	if p.X.Min > 0 && p.X.Max > p.X.Min && !math.IsInf(p.X.Max, 0) {
-		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, chart.LogTicks{}
+		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, chart.LogTicks{Label: onesot.HumanCount}
 	}
 }
 
@@ -156,29 +156,29 @@ func (r *runner) places(points []onesot.Point) plotter.XYs {
 func (r *runner) scatterPicture(out *Results, set string) (picture, error) {
 	var panels []*plot.Plot
 	var names []string
-	for _, how := range r.e.Correlation.Recalibration {
-		names = append(names, "recalibration "+how)
+	for _, seed := range r.e.Seeds {
+		names = append(names, fmt.Sprintf("search seed %d", seed))
 	}
+	how := r.e.Correlation.Recalibration[0]
 	for _, m := range out.Methods {
 		title := m.Label
-		if tau := m.correlated(set, r.e.Correlation.Recalibration[0], byLoss).Tau; tau != nil {
+		if tau := m.correlated(set, how, byLoss).Tau; tau != nil {
 			title += fmt.Sprintf(", tau %.2f", tau.Value)
 		}
 		p := newPlot(title, "predicted", "reached")
 		if len(panels)%5 != 0 {
 			p.Y.Label.Text = ""
 		}
-		for i, how := range r.e.Correlation.Recalibration {
+		p.X.Tick.Marker = chart.EvenTicks{About: 3}
+		for i, s := range m.Seeds {
 			var xys plotter.XYs
-			for _, s := range m.Seeds {
-				sample, _ := r.sample(s, nil, set, how, byLoss)
-				for k, score := range sample[columnMethod].Score {
-					reached := 0.0
-					for _, v := range sample[columnMethod].Tuned[k] {
-						reached += v / float64(len(sample[columnMethod].Tuned[k]))
-					}
-					xys = append(xys, plotter.XY{X: score, Y: reached})
+			sample, _ := r.sample(s, nil, set, how, byLoss)
+			for k, score := range sample[columnMethod].Score {
+				reached := 0.0
+				for _, v := range sample[columnMethod].Tuned[k] {
+					reached += v / float64(len(sample[columnMethod].Tuned[k]))
 				}
+				xys = append(xys, plotter.XY{X: score, Y: reached})
 			}
 			if err := series(p, xys, i, false); err != nil {
 				return picture{}, err
@@ -189,6 +189,6 @@ func (r *runner) scatterPicture(out *Results, set string) (picture, error) {
 	png, err := sheet(panels, 5, names, 1000, 210)
 	name := "correlation-" + strings.ReplaceAll(set, "_", "-")
 	return picture{name, name + ".png", "Children, " + setTitles[set],
-		fmt.Sprintf("Children, %s: less the cross-entropy (higher is better), predicted on validation images before and reached on test images after fine-tuning; all search seeds. Tau: recalibration %s.",
-			setTitles[set], r.e.Correlation.Recalibration[0]), png}, err
+		fmt.Sprintf("Children, %s: less the cross-entropy (higher is better), predicted on validation images before and reached on test images after fine-tuning; recalibration %s.",
+			setTitles[set], how), png}, err
 }

@@ -4,6 +4,7 @@ package chart
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"image/color"
 	"math"
@@ -54,13 +55,13 @@ func AddGrid(p *plot.Plot) {
 	p.Add(grid)
 }
 
-// EvenTicks labels every 1, 2 or 5 times a power of ten, five or so in all, with
+// EvenTicks labels every 1, 2 or 5 times a power of ten, About so many in all, with
 // as many decimals as tell them apart.
-type EvenTicks struct{}
+type EvenTicks struct{ About int } // intervals; 0: 5
 
 // Ticks implements plot.Ticker.
-func (EvenTicks) Ticks(lo, hi float64) []plot.Tick {
-	rough := (hi - lo) / 5
+func (e EvenTicks) Ticks(lo, hi float64) []plot.Tick {
+	rough := (hi - lo) / float64(cmp.Or(e.About, 5))
 	if !(rough > 0) || math.IsInf(rough, 0) {
 		return []plot.Tick{{Value: lo, Label: strconv.FormatFloat(lo, 'g', 4, 64)}}
 	}
@@ -81,17 +82,21 @@ func (EvenTicks) Ticks(lo, hi float64) []plot.Tick {
 }
 
 // LogTicks labels 1, 2 and 5 of each decade, only 1 over a wide range, and all over a narrow one.
-type LogTicks struct{}
+type LogTicks struct{ Label func(float64) string }
 
 // Ticks implements plot.Ticker.
-func (LogTicks) Ticks(lo, hi float64) []plot.Tick {
+func (l LogTicks) Ticks(lo, hi float64) []plot.Tick {
+	label := l.Label
+	if label == nil {
+		label = func(v float64) string { return strconv.FormatFloat(v, 'g', 3, 64) }
+	}
 	var ticks []plot.Tick
 	decades := math.Log10(hi / lo)
 	for e := math.Floor(math.Log10(lo)); e <= math.Ceil(math.Log10(hi)); e++ {
 		for m := 1; m <= 9; m++ {
 			t := plot.Tick{Value: float64(m) * math.Pow(10, e)}
 			if m == 1 || decades < 2.5 && (m == 2 || m == 5) || decades < 0.7 {
-				t.Label = strconv.FormatFloat(t.Value, 'g', 3, 64)
+				t.Label = label(t.Value)
 			}
 			ticks = append(ticks, t)
 		}

@@ -58,7 +58,7 @@ func (p *progress) line(now onesot.Progress, t onesot.Terms, long bool) string {
 	perEpoch := now.Steps / now.Epochs
 	phase := string(now.Phase)
 	if now.Parts > 1 {
-		phase += fmt.Sprintf(" %d of %d,", now.Part+1, now.Parts)
+		phase += fmt.Sprintf(" %d/%d:", now.Part+1, now.Parts)
 	}
 	parts := []string{fmt.Sprintf("%s %d/%d", phase, (now.Step-1)/perEpoch+1, now.Epochs)}
 	if each := time.Since(now.Began) / time.Duration(now.Step-now.First); each > 0 {

@@ -2,13 +2,9 @@ package cli
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -120,29 +116,13 @@ func describeInputs(config *onesot.Config, dev *cuda.Device, set *data.Set) erro
 		if file.path == "" {
 			continue
 		}
-		hash, err := hashFile(file.path)
+		hash, err := onesot.HashFile(file.path)
 		if err != nil {
 			return wrapFlag(file.flag, err)
 		}
 		*file.hash = hash
 	}
 	return nil
-}
-
-func hashFile(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() {
-		return "", fmt.Errorf("%s is not a regular file", path)
-	}
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // resumedConfig is the configuration of the run in dir with the flags given now; the two must agree. Data and

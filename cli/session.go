@@ -166,7 +166,7 @@ func sameCost(config onesot.Config) error {
 	if config.Cost == "" {
 		return nil
 	}
-	hash, err := hashFile(config.Cost)
+	hash, err := onesot.HashFile(config.Cost)
 	if err != nil {
 		return fmt.Errorf("the run's cost table: %w", err)
 	}

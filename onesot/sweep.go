@@ -68,7 +68,7 @@ func RandomChildren(space *quant.Space, count int, seed uint64) []quant.Assignme
 		tilt := 6*uniform(child, math.MaxUint32) - 3
 		choice := make([]int, len(gates))
 		for g, gate := range gates {
-			choice[g] = draw(len(gate.Bits), tilt, uniform(child, uint32(g)))
+			choice[g] = quant.TiltedDraw(len(gate.Bits), tilt, uniform(child, uint32(g)))
 		}
 		a := quant.ChooseGates(space, choice)
 		if !seen[a.Key()] {
@@ -77,20 +77,4 @@ func RandomChildren(space *quant.Space, count int, seed uint64) []quant.Assignme
 		}
 	}
 	return out
-}
-
-// draw is the option that u in [0, 1) falls on under softmax(tilt*rank).
-func draw(options int, tilt, u float64) int {
-	p, total := make([]float64, options), 0.0
-	for i := range p {
-		p[i] = math.Exp(tilt * quant.Rank(i, options))
-		total += p[i]
-	}
-	for i := range p {
-		u -= p[i] / total
-		if u < 0 {
-			return i
-		}
-	}
-	return options - 1
 }

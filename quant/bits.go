@@ -2,6 +2,7 @@ package quant
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -69,6 +70,22 @@ func Rank(i, n int) float64 {
 		return 0
 	}
 	return -1 + 2*float64(i)/float64(n-1)
+}
+
+// TiltedDraw is the candidate of n that u in [0, 1) falls on under softmax(tilt*rank): a tilt above 0 favours many bits.
+func TiltedDraw(n int, tilt, u float64) int {
+	p, total := make([]float64, n), 0.0
+	for i := range p {
+		p[i] = math.Exp(tilt * Rank(i, n))
+		total += p[i]
+	}
+	for i := range p {
+		u -= p[i] / total
+		if u < 0 {
+			return i
+		}
+	}
+	return n - 1
 }
 
 // checkBits says what is wrong with a list of candidates, if anything.

@@ -1,6 +1,7 @@
 package quant
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -59,5 +60,25 @@ func TestRank(t *testing.T) {
 		if got := Rank(c.i, c.n); got != c.want {
 			t.Errorf("Rank(%d, %d) = %g, want %g", c.i, c.n, got, c.want)
 		}
+	}
+}
+
+// TestTiltedDraw: the shares of evenly spaced u are the softmax's, and the ends are reached.
+func TestTiltedDraw(t *testing.T) {
+	const draws = 100000
+	for _, tilt := range []float64{-3, 0, 1.5} {
+		var count [3]float64
+		for i := range draws {
+			count[TiltedDraw(3, tilt, (float64(i)+0.5)/draws)]++
+		}
+		total := math.Exp(-tilt) + 1 + math.Exp(tilt)
+		for i, want := range []float64{math.Exp(-tilt), 1, math.Exp(tilt)} {
+			if got := count[i] / draws; math.Abs(got-want/total) > 2.0/draws {
+				t.Errorf("tilt %g: candidate %d has share %g, want %g", tilt, i, got, want/total)
+			}
+		}
+	}
+	if TiltedDraw(4, 0, math.Nextafter(1, 0)) != 3 || TiltedDraw(1, 2, 0.9) != 0 {
+		t.Error("the last candidate is not reached")
 	}
 }

@@ -59,7 +59,7 @@ func (s *sampler) draw(r stream) (a quant.Assignment, ok bool) {
 	gates := space.Gates()
 	for i, g := range gates {
 		tilt := 6*r.uniform(drawTilt, uint32(g.Kind)) - 3
-		choice[g.Kind][g.Layer] = tilted(len(g.Bits), tilt, r.uniform(drawOption, uint32(i)))
+		choice[g.Kind][g.Layer] = quant.TiltedDraw(len(g.Bits), tilt, r.uniform(drawOption, uint32(i)))
 	}
 	for move := uint32(0); move < repairs; move++ {
 		a = quant.Choose(space, choice[quant.Weight], choice[quant.Input])
@@ -76,22 +76,6 @@ func (s *sampler) draw(r stream) (a quant.Assignment, ok bool) {
 		}
 	}
 	return a, false
-}
-
-// tilted is the option that u in [0, 1) falls on under softmax(tilt*rank).
-func tilted(options int, tilt, u float64) int {
-	p, total := make([]float64, options), 0.0
-	for i := range p {
-		p[i] = math.Exp(tilt * quant.Rank(i, options))
-		total += p[i]
-	}
-	for i := range p {
-		u -= p[i] / total
-		if u < 0 {
-			return i
-		}
-	}
-	return options - 1
 }
 
 // Spread picks n of the points, equally spaced along the logarithm of the cost as far as they are there: both ends, and

@@ -5,9 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"math"
-	"os"
 	"path/filepath"
 
 	"gorgonia.org/tensor"
@@ -53,7 +51,7 @@ func newWorld(e *Experiment, o Options) (*world, error) {
 		WeightBits: e.WeightBits, InputBits: e.InputBits, FirstLayer: e.FirstLayer, LastLayer: e.LastLayer, TrainImages: e.TrainImages,
 		Device: o.Dev.Name(), Arithmetic: o.Dev.Arithmetic()}
 	if e.Weights != "" {
-		if w.config.WeightsHash, err = hashFile(e.Weights); err != nil {
+		if w.config.WeightsHash, err = onesot.HashFile(e.Weights); err != nil {
 			return nil, fmt.Errorf("weights: %w", err)
 		}
 	}
@@ -206,17 +204,4 @@ func noisyCopy(images *tensor.Dense, deviation float64, r stream) *tensor.Dense 
 		out[i] = uint8(min(255, max(0, math.Round(float64(v)+255*deviation*normal))))
 	}
 	return tensor.New(tensor.WithShape(images.Shape().Clone()...), tensor.WithBacking(out))
-}
-
-func hashFile(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }

@@ -88,24 +88,25 @@ func NormEval(scale, shift, v *Tensor, t NormTensors) {
 		RunningMean: t.Mean.p, RunningVar: t.Var.p, Scale: scale.p, Shift: shift.p, Eps: t.Eps}))
 }
 
-// NormApply writes a = act(scale*y + shift + shortcut); scale and shift nil: y itself.
-func NormApply(a, y, scale, shift *Tensor, s Shortcut, relu bool) {
+// NormApply writes a = act(scale*y + shift + shortcut); scale and shift nil: y itself. act is, with relu, max(x, 0) or, where limit is not
+// 0, min(max(x, 0), limit).
+func NormApply(a, y, scale, shift *Tensor, s Shortcut, relu bool, limit float32) {
 	y.emitImages("norm apply", y, kernels.NormApply(y.dev.isa, kernels.NormApplyArgs{
-		Y: y.act(), A: a.act(), Scale: scale.ptr(), Shift: shift.ptr(), Shortcut: s.kernel(), ReLU: relu}))
+		Y: y.act(), A: a.act(), Scale: scale.ptr(), Shift: shift.ptr(), Shortcut: s.kernel(), ReLU: relu, Cap: limit}))
 }
 
-// NormGradStats masks da by a > 0 (where relu), in place; gives the shortcut its gradient, added where add is
+// NormGradStats masks da by a > 0 (where relu) and a < limit (where that is not 0), in place; gives the shortcut its gradient, added where add is
 // set; and writes rows [N,2,C], each image's sums for [NormGradCombine].
-func NormGradStats(rows, da, a, y, mean, inv *Tensor, dshortcut Shortcut, add, relu bool) {
+func NormGradStats(rows, da, a, y, mean, inv *Tensor, dshortcut Shortcut, add, relu bool, limit float32) {
 	da.emitImages("norm grad stats", y, kernels.NormBackwardReduce(y.dev.isa, kernels.NormBackwardReduceArgs{
 		DA: da.act(), A: a.act(), Y: y.act(), Mean: mean.p, Inv: inv.p, DShortcut: dshortcut.kernel(),
-		ReLU: relu, ShortcutAccumulate: add, Partial: rows.p}))
+		ReLU: relu, Cap: limit, ShortcutAccumulate: add, Partial: rows.p}))
 }
 
 // ReLUGrad is NormGradStats for a unit without a norm.
-func ReLUGrad(da, a *Tensor, dshortcut Shortcut, add, relu bool) {
+func ReLUGrad(da, a *Tensor, dshortcut Shortcut, add, relu bool, limit float32) {
 	da.emitImages("relu grad", a, kernels.NormBackwardReduce(da.dev.isa, kernels.NormBackwardReduceArgs{
-		DA: da.act(), A: a.act(), DShortcut: dshortcut.kernel(), ReLU: relu, ShortcutAccumulate: add}))
+		DA: da.act(), A: a.act(), DShortcut: dshortcut.kernel(), ReLU: relu, Cap: limit, ShortcutAccumulate: add}))
 }
 
 // NormGradCombine adds the gradients of gamma and beta, times gradScale, writes dv [T] (nil: not wanted) and

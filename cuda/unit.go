@@ -22,6 +22,7 @@ type Unit struct {
 	Scale, Shift, Mean, Inv *Tensor // [C], nil without a norm; see NormCombine
 	Shortcut                Shortcut
 	ReLU                    bool
+	Cap                     float32 // with ReLU: min(max(x, 0), Cap); 0: no upper bound
 	Mixes                   []UnitMix
 }
 
@@ -48,7 +49,7 @@ func (u *Unit) emit(name string, c kernels.Call) { u.Y.emitImages(name, u.Y, c) 
 
 func (u *Unit) kernel() kernels.UnitArgs {
 	a := kernels.UnitArgs{N: u.Y.Dim(0), Y: u.Y.act(), A: u.A.act(), Scale: u.Scale.ptr(), Shift: u.Shift.ptr(), Mean: u.Mean.ptr(),
-		Inv: u.Inv.ptr(), Shortcut: u.Shortcut.kernel(), ReLU: u.ReLU}
+		Inv: u.Inv.ptr(), Shortcut: u.Shortcut.kernel(), ReLU: u.ReLU, Cap: u.Cap}
 	for _, m := range u.Mixes {
 		a.Mixes = append(a.Mixes, kernels.UnitMixArgs{Mix: m.Mix.kernel(), Out: m.Out.act(), Grad: m.Grad.act(), Partial: m.Rows.ptr()})
 	}
@@ -68,7 +69,7 @@ func UnitForward(u *Unit) {
 		u.emit("unit", kernels.UnitForward(u.kernel()))
 		return
 	}
-	NormApply(u.A, u.Y, u.Scale, u.Shift, u.Shortcut, u.ReLU)
+	NormApply(u.A, u.Y, u.Scale, u.Shift, u.Shortcut, u.ReLU, u.Cap)
 	for _, m := range u.Mixes {
 		MixInput(m.Out, u.A, m.Mix)
 	}
@@ -101,10 +102,10 @@ func UnitGradReduce(u *Unit, g *UnitGrad) {
 		has = true
 	}
 	if g.Rows == nil {
-		ReLUGrad(g.DA, u.A, g.DShortcut, g.AddShortcut, u.ReLU)
+		ReLUGrad(g.DA, u.A, g.DShortcut, g.AddShortcut, u.ReLU, u.Cap)
 		return
 	}
-	NormGradStats(g.Rows, g.DA, u.A, u.Y, u.Mean, u.Inv, g.DShortcut, g.AddShortcut, u.ReLU)
+	NormGradStats(g.Rows, g.DA, u.A, u.Y, u.Mean, u.Inv, g.DShortcut, g.AddShortcut, u.ReLU, u.Cap)
 }
 
 // UnitGradApply writes DY, after UnitGradReduce and NormGradCombine.

@@ -58,10 +58,12 @@ type unitCase struct {
 	shortcut       []int // stride, offset, channels
 	bits           []int // candidates of each mix
 	signed         bool
+	limit          float32 // of relu; 0: none
 }
 
 func (c unitCase) String() string {
-	return fmt.Sprintf("%dx%dx%dx%d norm %t relu %t da %t add %t shortcut %v mixes %v signed %t", c.n, c.h, c.w, c.c, c.norm, c.relu, c.da, c.add, c.shortcut, c.bits, c.signed)
+	return fmt.Sprintf("%dx%dx%dx%d norm %t relu %t da %t add %t shortcut %v mixes %v signed %t limit %g",
+		c.n, c.h, c.w, c.c, c.norm, c.relu, c.da, c.add, c.shortcut, c.bits, c.signed, c.limit)
 }
 
 // results are values that must be equal, and rows whose sums must be close.
@@ -109,7 +111,7 @@ func (c unitCase) run(d *Device, exact bool) results {
 		return t
 	}
 	r := results{map[string][]float32{}, map[string]rowSums{}}
-	unit := &Unit{Y: act(1, c.h, c.w, c.c, 1), A: act(2, c.h, c.w, c.c, 1), ReLU: c.relu}
+	unit := &Unit{Y: act(1, c.h, c.w, c.c, 1), A: act(2, c.h, c.w, c.c, 1), ReLU: c.relu, Cap: c.limit}
 	grad := &UnitGrad{DA: act(0, c.h, c.w, c.c, 1), HasDA: c.da, DY: act(1, c.h, c.w, c.c, 1), AddShortcut: c.add, AddDY: c.add && !c.norm}
 	if c.norm {
 		scale := u.values(c.c, 1)
@@ -197,6 +199,9 @@ func TestSimUnit(t *testing.T) {
 			{n: 1, h: 2, w: 2, c: 64, norm: true, relu: true, da: true, shortcut: []int{1, 0, 64}, add: true},
 			{n: 2, h: 3, w: 4, c: 5, relu: true, bits: []int{3}, add: true},
 			{n: 1, h: 4, w: 4, c: 40, da: true, shortcut: []int{1, -8, 56}, bits: []int{6}, signed: true},
+			{n: 2, h: 4, w: 6, c: 16, norm: true, relu: true, limit: 1.5, bits: []int{3}},
+			{n: 2, h: 3, w: 3, c: 10, norm: true, relu: true, da: true, limit: 1.23, shortcut: []int{2, 3, 5}},
+			{n: 1, h: 3, w: 4, c: 24, relu: true, limit: 1, bits: []int{3, 4}},
 		} {
 			t.Run(precision+" "+c.String(), func(t *testing.T) {
 				got := c.run(gpu, exact)

@@ -219,7 +219,8 @@ typedef struct {
 	float *scale, *shift;
 	float eps;
 } vk_norm_eval_args; // serial: scale and shift from running statistics; v one-hot where stat_sets > 1
-// a = act(scale*y + shift + shortcut); y, a inside their borders. scale null: 1 and 0.
+// a = act(scale*y + shift + shortcut), act(x) = max(x, 0) where relu and min(max(x, 0), cap) where cap > 0 as well; y, a inside their
+// borders. scale null: 1 and 0.
 // The shortcut tensor is read at (p*stride, q*stride), channel k - offset, and is 0 outside its channels
 // (ResNet option A); identity is stride 1, offset 0.
 typedef struct {
@@ -231,14 +232,16 @@ typedef struct {
 	const float *scale, *shift; // [c]
 	vk_shortcut shortcut;
 	int relu;
+	float cap;
 } vk_norm_apply_args;
-// d = da masked by a > 0 (where relu), written over da; dshortcut (+)= d at the shortcut's places;
+// d = da masked by a > 0 (where relu) and by a < cap (where cap > 0), written over da; dshortcut (+)= d at the shortcut's places;
 // partial[image] = [2][c]: sum d, sum d*(y-mean)*inv.
 typedef struct {
 	vk_act da, a, y;
 	const float *mean, *inv;
 	vk_shortcut dshortcut;
 	int relu, shortcut_accumulate; // not accumulating: places of dshortcut that d does not reach become 0
+	float cap;
 	float *partial; // null: no norm (y, mean, inv unused)
 } vk_norm_bwd_reduce_args;
 // dv[t] = sum_c (dgamma*gamma_t + dbeta*beta_t), unscaled; dgamma_t += grad_scale*v_t*dgamma; dbeta_t alike;
@@ -261,7 +264,7 @@ extern const vk_fn vk_norm_combine, vk_norm_eval, vk_norm_bwd_combine;
 // ---- unit.cu ---- what lies between two convolutions in one pass, GPU only: norm, shortcut, relu and the input mixes of
 // up to two readers. Equal to vk_norm_apply and vk_mix_input_fwd one after the other, and to their backward passes:
 //   a = act(scale*y + shift + shortcut), rounded to storage;  xq_m = mix_m(a)
-//   g = da + sum_m gradient of mix_m;  d = g masked by a > 0;  dshortcut (+)= d;  dy = A*d + B*y + C, or dy (+)= d
+//   g = da + sum_m gradient of mix_m;  d = g masked as there;  dshortcut (+)= d;  dy = A*d + B*y + C, or dy (+)= d
 // Every tensor has its own border. The backward passes read y and the shortcut and make a anew.
 enum { VK_UNIT_MIXES = 2 };
 typedef struct {
@@ -281,6 +284,7 @@ typedef struct {
 	const float *coef;       // [3][c]; null: no norm
 	vk_act dy;
 	int relu, shortcut_accumulate, accumulate; // accumulate: dy += where there is no norm
+	float cap;               // as storage holds it
 } vk_unit_args; // units: images; a block of a kernel does 1/rows of them
 
 // ---- pool.c ---- global average, fixed order
@@ -470,4 +474,6 @@ void vk_free(void *p);
 int vk_isa_supported(int isa);
 
 #include "kernels_nested.h"
+#include "kernels_pointwise.h"
+#include "kernels_shape.h"
 #endif

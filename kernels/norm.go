@@ -3,7 +3,10 @@ package kernels
 // #include "kernels.h"
 import "C"
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // Batch norm with affine sets: gamma = sum_t v_t gamma_t and beta alike over T sets with coefficients v; the running
 // statistics have S sets, T for a `pair` norm and 1 otherwise (method.md section 5, BN).
@@ -92,13 +95,29 @@ type NormApplyArgs struct {
 	Scale, Shift Ptr // f32 [C]; both nil: 1 and 0
 	Shortcut     Shortcut
 	ReLU         bool
+	Cap          float32 // with ReLU: min(max(x, 0), Cap); 0: no upper bound
+}
+
+// upperBound is the Cap of a relu as activations hold it.
+func upperBound(relu bool, limit float32, s Storage) C.float {
+	if !relu || limit == 0 {
+		return 0
+	}
+	if !(limit > 0) {
+		panic(fmt.Sprintf("kernels: a relu capped at %g", limit))
+	}
+	if s == BF16 { // to nearest, ties to even
+		bits := math.Float32bits(limit)
+		limit = math.Float32frombits((bits + 0x7fff + bits>>16&1) &^ 0xffff)
+	}
+	return C.float(limit)
 }
 
 // NormApply is a = act(scale*y + shift + shortcut). NaN stays NaN.
 func NormApply(isa ISA, a NormApplyArgs) Call {
 	sameShape("norm apply", a.Y, a.A)
 	return newCall(C.vk_norm_apply[isa], C.vk_norm_apply_args{y: a.Y.c(), a: a.A.c(), scale: f32(a.Scale), shift: f32(a.Shift),
-		shortcut: a.Shortcut.c("norm apply", a.A), relu: cbool(a.ReLU)})
+		shortcut: a.Shortcut.c("norm apply", a.A), relu: cbool(a.ReLU), cap: upperBound(a.ReLU, a.Cap, F32)})
 }
 
 // NormBackwardReduceArgs are those of [NormBackwardReduce]. Units: images.
@@ -109,6 +128,7 @@ type NormBackwardReduceArgs struct {
 	Mean, Inv          Ptr      // from NormCombine
 	DShortcut          Shortcut // gets d; without ShortcutAccumulate its other places become 0
 	ReLU               bool
+	Cap                float32 // as in NormApply; the mask is then 0 < A < Cap
 	ShortcutAccumulate bool
 	Partial            Ptr // f32 [N][2][C]: sum d, sum d*(y-mean)*inv; nil: no norm, and Y, Mean, Inv are not read
 }
@@ -123,7 +143,8 @@ func NormBackwardReduce(isa ISA, a NormBackwardReduceArgs) Call {
 		sameShape(op, a.DA, a.Y)
 	}
 	return newCall(C.vk_norm_bwd_reduce[isa], C.vk_norm_bwd_reduce_args{da: a.DA.c(), a: a.A.c(), y: a.Y.c(), mean: f32(a.Mean), inv: f32(a.Inv),
-		dshortcut: a.DShortcut.c(op, a.DA), relu: cbool(a.ReLU), shortcut_accumulate: cbool(a.ShortcutAccumulate), partial: f32(a.Partial)})
+		dshortcut: a.DShortcut.c(op, a.DA), relu: cbool(a.ReLU), cap: upperBound(a.ReLU, a.Cap, F32),
+		shortcut_accumulate: cbool(a.ShortcutAccumulate), partial: f32(a.Partial)})
 }
 
 // NormBackwardCombineArgs are those of [NormBackwardCombine]. Serial: one unit.

@@ -80,7 +80,8 @@ V_INLINE void VK(norm_apply_row)(const vk_norm_apply_args *a, const float *y, fl
 	for (int q = 0; q < a->y.w; q++) {
 		v16 v = v_mul_add(scale, VK(load_lanes)(y + q * c + k, n), shift);
 		if (t) v = v_add(v, VK(load_shortcut)(t + q * step, k - s->offset, s->t.c, n));
-		if (a->relu) v = v_max(v_zero(), v); // max returns its second operand where that is NaN
+		if (a->relu) v = v_max(v_zero(), v); // max and min return their second operand where that is NaN
+		if (a->cap > 0) v = v_min(v_set1(a->cap), v);
 		VK(store_lanes)(out + q * c + k, v, n);
 	}
 }
@@ -106,7 +107,9 @@ V_INLINE void VK(bwd_pixel)(const vk_norm_bwd_reduce_args *r, float *da, const f
                             const int n, v16 mean, v16 *sum, v16 *sum_dev) {
 	v16 d = VK(load_lanes)(da, n);
 	if (r->relu) {
-		d = v_keep(v_gt(VK(load_lanes)(a, n), v_zero()), d);
+		const v16 out = VK(load_lanes)(a, n);
+		d = v_keep(v_gt(out, v_zero()), d);
+		if (r->cap > 0) d = v_keep(v_gt(v_set1(r->cap), out), d);
 		VK(store_lanes)(da, d, n);
 	}
 	if (t) VK(store_shortcut)(t, d, k - r->dshortcut.offset, r->dshortcut.t.c, n, r->shortcut_accumulate);

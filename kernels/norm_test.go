@@ -16,6 +16,7 @@ type normCase struct {
 	sets, statSets             int
 	shortcut, stride, offset   int
 	relu, accumulate, unscaled bool
+	limit                      float32 // of relu; 0: none
 }
 
 var normCases = []normCase{
@@ -27,6 +28,8 @@ var normCases = []normCase{
 	{n: 4, h: 1, w: 3, c: 3, sets: 4, statSets: 1, shortcut: 3, stride: 1, accumulate: true},
 	{n: 3, h: 2, w: 2, c: 40, sets: 1, statSets: 1},
 	{n: 4, h: 3, w: 3, c: 24, sets: 1, statSets: 1, shortcut: 24, stride: 1, relu: true, unscaled: true, border: 1},
+	{n: 4, h: 3, w: 5, c: 21, sets: 1, statSets: 1, relu: true, limit: 0.8, border: 1},
+	{n: 4, h: 3, w: 3, c: 24, sets: 1, statSets: 1, shortcut: 24, stride: 1, relu: true, unscaled: true, limit: 1.5},
 }
 
 // normRef is the unit in float64: everything a central difference needs.
@@ -69,6 +72,9 @@ func (r *normRef) run() {
 			r.a[i] = r.scale[k]*r.y[i] + r.shift[k] + r.short[i]
 			if r.relu {
 				r.a[i] = math.Max(0, r.a[i])
+			}
+			if r.limit > 0 {
+				r.a[i] = math.Min(r.a[i], float64(r.limit))
 			}
 		}
 	}
@@ -140,7 +146,7 @@ func (s *normState) ref() *normRef {
 }
 
 func (s *normState) forward(isa kernels.ISA, block int) {
-	apply := kernels.NormApplyArgs{Y: s.y.Act, A: s.a.Act, ReLU: s.relu, Shortcut: kernels.Shortcut{T: s.short.Act, Stride: s.stride, Offset: s.offset}}
+	apply := kernels.NormApplyArgs{Y: s.y.Act, A: s.a.Act, ReLU: s.relu, Cap: s.limit, Shortcut: kernels.Shortcut{T: s.short.Act, Stride: s.stride, Offset: s.offset}}
 	if !s.unscaled {
 		runCall(kernels.NormStats(isa, kernels.NormStatsArgs{Y: s.y.Act, Partial: s.partial.P}), s.n, block)
 		runCall(kernels.NormCombine(kernels.NormCombineArgs{N: s.n, HW: s.h * s.w, C: s.c, Sets: s.sets, StatSets: s.statSets, Partial: s.partial.P,
@@ -152,7 +158,7 @@ func (s *normState) forward(isa kernels.ISA, block int) {
 }
 
 func (s *normState) backward(isa kernels.ISA, block int) {
-	reduce := kernels.NormBackwardReduceArgs{DA: s.da.Act, A: s.a.Act, ReLU: s.relu, ShortcutAccumulate: s.accumulate,
+	reduce := kernels.NormBackwardReduceArgs{DA: s.da.Act, A: s.a.Act, ReLU: s.relu, Cap: s.limit, ShortcutAccumulate: s.accumulate,
 		DShortcut: kernels.Shortcut{T: s.dshort.Act, Stride: s.stride, Offset: s.offset}}
 	if !s.unscaled {
 		reduce.Y, reduce.Mean, reduce.Inv, reduce.Partial = s.y.Act, s.mean.P, s.inv.P, s.partial.P
@@ -200,7 +206,7 @@ func TestNorm(t *testing.T) {
 func checkMasked(t *testing.T, s *normState, r *normRef, weight, before []float32) {
 	var d []float64
 	for i, w := range weight {
-		if r.relu && r.a[i] <= 0 {
+		if r.relu && r.a[i] <= 0 || r.limit > 0 && r.a[i] >= float64(r.limit) {
 			w = 0
 		}
 		d = append(d, float64(w))

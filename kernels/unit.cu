@@ -39,6 +39,10 @@ template <class T, int V> VK_DEVICE vec<V> activation(const vk_unit_args &a, con
 #pragma unroll
 		for (int j = 0; j < V; j++) v.v[j] = 0 > v.v[j] ? 0 : v.v[j]; // NaN stays NaN
 	}
+	if (a.cap > 0) {
+#pragma unroll
+		for (int j = 0; j < V; j++) v.v[j] = a.cap < v.v[j] ? a.cap : v.v[j];
+	}
 	return rounded<T>(v);
 }
 
@@ -78,6 +82,10 @@ VK_DEVICE vec<V> gradient(const vk_unit_args &a, const mix_candidates *mixes, co
 	if (a.relu) {
 #pragma unroll
 		for (int j = 0; j < V; j++) g.v[j] = v.v[j] > 0 ? g.v[j] : 0;
+	}
+	if (a.cap > 0) {
+#pragma unroll
+		for (int j = 0; j < V; j++) g.v[j] = v.v[j] < a.cap ? g.v[j] : 0;
 	}
 	return g;
 }

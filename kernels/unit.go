@@ -23,6 +23,7 @@ type UnitArgs struct {
 	Scale, Shift, Mean, Inv Ptr // f32 [C] from [NormCombine]; nil without a norm
 	Shortcut                Shortcut
 	ReLU                    bool
+	Cap                     float32       // as in [NormApplyArgs]
 	Mixes                   []UnitMixArgs // at most UnitMixes
 
 	DA                 Act      // gradient of A from others than the mixes; P nil: none. Read only
@@ -62,7 +63,8 @@ func (a UnitArgs) call(kernel string, mixes []Act, shortcuts []Shortcut, acts ..
 func (a UnitArgs) c(op string, mixes []Act) C.vk_unit_args {
 	c := C.vk_unit_args{y: a.Y.c(), a: a.A.c(), scale: f32(a.Scale), shift: f32(a.Shift), shortcut: a.Shortcut.c(op, a.Y),
 		da: a.DA.c(), mean: f32(a.Mean), inv: f32(a.Inv), dshortcut: a.DShortcut.c(op, a.Y), partial: f32(a.Partial),
-		coef: f32(a.Coef), dy: a.DY.c(), relu: cbool(a.ReLU), shortcut_accumulate: cbool(a.ShortcutAccumulate), accumulate: cbool(a.Accumulate)}
+		coef: f32(a.Coef), dy: a.DY.c(), relu: cbool(a.ReLU), shortcut_accumulate: cbool(a.ShortcutAccumulate), accumulate: cbool(a.Accumulate),
+		cap: upperBound(a.ReLU, a.Cap, a.Y.Storage)}
 	if len(a.Mixes) > UnitMixes {
 		panic(fmt.Sprintf("kernels.%s: %d mixes, want at most %d", op, len(a.Mixes), UnitMixes))
 	}
@@ -83,7 +85,7 @@ func UnitForward(a UnitArgs) Call {
 }
 
 // UnitBackwardReduce is the first backward pass: with g = DA + sum over mixes, the last first, of [MixInputBackward] and d = g
-// where A > 0 (without ReLU: everywhere) it gives d to the shortcut and writes the partial sums of norm and mixes.
+// where 0 < A < Cap (without ReLU: everywhere) it gives d to the shortcut and writes the partial sums of norm and mixes.
 func UnitBackwardReduce(a UnitArgs) Call {
 	kernel := "unit_bwd_reduce"
 	if len(a.Mixes) > 1 {

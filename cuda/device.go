@@ -251,13 +251,14 @@ func (e OutOfMemory) Error() string {
 
 func mebibytesUp(bytes int64) int64 { return (bytes + 1<<20 - 1) >> 20 }
 
-// Failure is the panic of a GPU that failed: nothing that it holds can be trusted any more. See [Guard].
+// Failure is the panic with an error that [Guard] returns: of a GPU that failed, so that nothing that it holds can be trusted any
+// more, or of a user's net or file that work comes upon while it is set up or fed.
 type Failure struct{ Err error }
 
 func (e Failure) Error() string { return e.Err.Error() }
 func (e Failure) Unwrap() error { return e.Err }
 
-// Guard runs f, which uses devices, and returns the error where one has too little memory or fails.
+// Guard runs f, which uses devices, and returns the error where one has too little memory or work ends in a Failure.
 func Guard(f func() error) (err error) {
 	defer func() {
 		switch r := recover().(type) {

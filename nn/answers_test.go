@@ -21,7 +21,7 @@ func TestAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := m.Graph(8, 8, 1, 10)
+	g, err := m.Graph(model.Input{H: 8, W: 8, C: 1, Classes: 10})
 	if err != nil {
 		t.Fatal(err)
 	}

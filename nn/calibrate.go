@@ -9,9 +9,9 @@ import (
 const CalibrationImages = 256
 
 // Start gives a quantized net the values of the fp32 net it comes from: filters (a copy for each bit width),
-// biases, norms, and the quantizers' steps by MSE search over the filters and over the fp32 activations of the first
-// CalibrationImages images, not augmented (method.md, section 5, "Steps").
-func (p *Params) Start(fp32 *Params, set *data.Set, train data.Split) {
+// biases, norms, slopes, and the quantizers' steps by MSE search over the filters and over the fp32 activations of the first
+// CalibrationImages images, not augmented (method.md, section 5, "Steps"), or of as many fewer as fit 1 GiB. It returns how many.
+func (p *Params) Start(fp32 *Params, set *data.Set, train data.Split) (images int) {
 	for i := range p.Layers {
 		l, from := &p.Layers[i], &fp32.Layers[i]
 		l.SetFilter(from.W.Get(nil))
@@ -24,7 +24,8 @@ func (p *Params) Start(fp32 *Params, set *data.Set, train data.Split) {
 		n.SetAffine(from.Gamma.Get(nil), from.Beta.Get(nil))
 		n.SetStats(from.Mean.Get(nil), from.Var.Get(nil))
 	}
-	batch := min(CalibrationImages, train.Len())
+	p.TakeSlopes(fp32)
+	batch := passBatch(fp32.Graph, CalibrationImages, train.Len())
 	calibration := newPass(fp32, nil, set, PlanOptions{Batch: batch, KeepValues: true}, Augment{})
 	defer calibration.release()
 	positions := make([]int, batch)
@@ -34,6 +35,7 @@ func (p *Params) Start(fp32 *Params, set *data.Set, train data.Split) {
 	calibration.feed.Fill(train, positions, Draw{})
 	calibration.graph.Launch()
 	p.fitSteps(calibration.plan.value)
+	return batch
 }
 
 // fitSteps searches every step, the layers shared out over the device's workers; values are the fp32

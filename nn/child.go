@@ -108,7 +108,7 @@ func (n *NormParams) Close(channels []int, batch bool) {
 	gamma, beta, mean, variance := n.Gamma.Get(nil), n.Beta.Get(nil), n.Mean.Get(nil), n.Var.Get(nil)
 	for _, c := range channels {
 		if !batch {
-			beta[c] -= gamma[c] * mean[c] / float32(math.Sqrt(float64(variance[c])+normEps))
+			beta[c] -= gamma[c] * mean[c] / float32(math.Sqrt(float64(variance[c])+float64(n.Eps)))
 		}
 		gamma[c] = 0
 	}

@@ -16,8 +16,8 @@ func (p *Params) Export() []weights.Named {
 		l, n := &p.Layers[i], p.Graph.Nodes[node]
 		c, rs := l.W.Dim(4), n.Conv.R*n.Conv.S
 		shape := []int{n.C, c, n.Conv.R, n.Conv.S}
-		if n.Conv.Bias && rs == 1 {
-			shape = shape[:2]
+		if n.Conv.Linear {
+			shape = []int{n.C, c * rs}
 		}
 		add(l.Name+".weight", toKCRS(l.W.Get(nil), n.C, c, rs), shape...)
 		if l.Bias != nil {
@@ -31,6 +31,9 @@ func (p *Params) Export() []weights.Named {
 		add(n.Name+".bias", n.Beta.Get(nil), c)
 		add(n.Name+".running_mean", n.Mean.Get(nil), c)
 		add(n.Name+".running_var", n.Var.Get(nil), c)
+	}
+	for _, s := range p.Slopes {
+		add(s.Name+".weight", s.Slope.Get(nil), s.Slope.Len())
 	}
 	return out
 }

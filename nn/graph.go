@@ -15,31 +15,49 @@ const (
 	OpInput   Op = iota
 	OpConv       // convolution or, on a 1x1 image, linear layer
 	OpNorm       // batch normalisation
-	OpReLU       // max(x, 0)
+	OpReLU       // max(x, 0), or min(max(x, 0), Cap)
 	OpAdd        // first input + shortcut of the second
 	OpAvgPool    // global average over H and W
+	OpAct        // another activation function, Node.Act
+	OpMul        // product with a second input of the same size, or of 1x1xC (channel attention)
+	OpConcat     // inputs side by side in the channels
+	OpPool       // maximum or average over windows, Node.Pool
+	OpShuffle    // depth to space, Node.Shuffle
+	OpResize     // another size, Node.Resize
+	OpPad        // zeros around, Node.Pads
 )
 
 func (o Op) String() string {
-	return [...]string{"input", "conv", "norm", "relu", "add", "avgpool"}[o]
+	return [...]string{"input", "conv", "norm", "relu", "add", "avgpool", "act", "mul", "concat", "pool", "shuffle", "resize", "pad"}[o]
 }
 
-// Conv is the geometry of a convolution: a K-output filter [K,R,S,C/Groups] with symmetric padding.
+// Conv is the geometry of a convolution: a K-output filter [K,R,S,C/Groups] with the same padding on all sides; other padding
+// is an OpPad in front.
 type Conv struct {
 	K, R, S             int
 	Stride, Pad, Groups int
+	Dilation            int // 0: 1
 	Bias                bool
 	PerTensor           bool // one weight step for the whole filter; else one an output channel
+	Linear              bool // a fully connected layer: weight files hold its filter as [K,C*R*S]
 }
 
 // Node is one step of a net.
 type Node struct {
-	Name           string // of the layer, as in weight files; unnamed for relu, add and pool
+	Name           string // of the layer, as in weight files; unnamed where it has no parameters
+	Alias          string // another name that weight files may use
 	Op             Op
-	In             []int // nodes it reads
-	H, W, C        int   // of what it yields
-	Conv           Conv  // OpConv only
-	Stride, Offset int   // OpAdd: the shortcut is read at every Stride-th place, its channels shifted by Offset (option A)
+	In             []int   // nodes it reads
+	H, W, C        int     // of what it yields
+	Conv           Conv    // OpConv only
+	Stride, Offset int     // OpAdd: the shortcut is read at every Stride-th place, its channels shifted by Offset (option A)
+	Cap            float32 // OpReLU: upper bound, 6 for ReLU6; 0: none
+	Eps            float32 // OpNorm: added to variances; 0: PyTorch's 1e-5
+	Act            Activation
+	Pool           Window
+	Shuffle        Shuffle
+	Resize         Resize
+	Pads           Pads
 }
 
 // Graph describes a net: nodes in an order in which each reads only earlier ones; the last is the output.
@@ -61,23 +79,26 @@ func (g *Graph) add(n Node) int {
 // Conv adds a convolution of node x and returns its number.
 func (g *Graph) Conv(name string, x int, c Conv) int {
 	in := g.Nodes[x]
-	h, w := (in.H+2*c.Pad-c.R)/c.Stride+1, (in.W+2*c.Pad-c.S)/c.Stride+1
-	if c.Groups == 0 {
-		c.Groups = 1
-	}
-	if in.H+2*c.Pad < c.R || in.W+2*c.Pad < c.S || in.C%c.Groups != 0 || c.K%c.Groups != 0 {
+	c.Groups, c.Dilation = max(1, c.Groups), max(1, c.Dilation)
+	r, s := (c.R-1)*c.Dilation+1, (c.S-1)*c.Dilation+1
+	h, w := (in.H+2*c.Pad-r)/c.Stride+1, (in.W+2*c.Pad-s)/c.Stride+1
+	if in.H+2*c.Pad < r || in.W+2*c.Pad < s || in.C%c.Groups != 0 || c.K%c.Groups != 0 {
 		panic(fmt.Sprintf("nn.Conv %s: input %dx%dx%d, filter %dx%d, pad %d, %d outputs, %d groups",
 			name, in.H, in.W, in.C, c.R, c.S, c.Pad, c.K, c.Groups))
 	}
 	return g.add(Node{Name: name, Op: OpConv, In: []int{x}, H: h, W: w, C: c.K, Conv: c})
 }
 
-// Linear adds a fully connected layer with bias on a 1x1 image.
+// Linear adds a fully connected layer with bias; an image of more than one pixel is flattened as PyTorch does, channels first.
 func (g *Graph) Linear(name string, x, classes int) int {
-	if g.Nodes[x].H != 1 || g.Nodes[x].W != 1 {
-		panic(fmt.Sprintf("nn.Linear %s: input is %dx%d, want 1x1", name, g.Nodes[x].H, g.Nodes[x].W))
-	}
-	return g.Conv(name, x, Conv{K: classes, R: 1, S: 1, Stride: 1, Bias: true, PerTensor: true})
+	in := g.Nodes[x]
+	return g.Conv(name, x, Conv{K: classes, R: in.H, S: in.W, Stride: 1, Bias: true, PerTensor: true, Linear: true})
+}
+
+// Alias gives node x, which it returns, another name that weight files may use for it.
+func (g *Graph) Alias(name string, x int) int {
+	g.Nodes[x].Alias = name
+	return x
 }
 
 func (g *Graph) same(op Op, name string, x int) int {
@@ -85,13 +106,8 @@ func (g *Graph) same(op Op, name string, x int) int {
 	return g.add(Node{Name: name, Op: op, In: []int{x}, H: in.H, W: in.W, C: in.C})
 }
 
-// Norm adds batch normalisation of a convolution.
-func (g *Graph) Norm(name string, x int) int {
-	if g.Nodes[x].Op != OpConv {
-		panic(fmt.Sprintf("nn.Norm %s: input %q is no convolution", name, g.Nodes[x].Name))
-	}
-	return g.same(OpNorm, name, x)
-}
+// Norm adds batch normalisation. Behind a convolution it can depend on the gates, elsewhere it is plain.
+func (g *Graph) Norm(name string, x int) int { return g.same(OpNorm, name, x) }
 
 // ReLU adds max(x, 0).
 func (g *Graph) ReLU(x int) int { return g.same(OpReLU, "", x) }
@@ -126,8 +142,8 @@ func (g *Graph) Convs() []int {
 	return convs
 }
 
-// layerBehind is the place among Convs of the convolution that reads a node through additions, relus and the pool: the first
-// on the main path, which goes on behind an addition; -1 where none does.
+// layerBehind is the place among Convs of the convolution that reads a node through any ops but norms: the first on the path that
+// always goes on with the first reader; -1 where there is none.
 func (g *Graph) layerBehind(node int) int {
 	for {
 		next := -1
@@ -149,27 +165,16 @@ func (g *Graph) layerBehind(node int) int {
 	}
 }
 
-// signed tells whether a node's values may be negative, so that their codes need a sign.
-func (g *Graph) signed(i int) bool {
-	switch n := g.Nodes[i]; n.Op {
-	case OpReLU:
-		return false
-	case OpAvgPool:
-		return g.signed(n.In[0])
-	default:
-		return true
-	}
-}
-
 // Layers lists what the search needs to know of each convolution.
 func (g *Graph) Layers() []quant.Layer {
 	var layers []quant.Layer
+	signed := g.signs()
 	for _, i := range g.Convs() {
 		n := g.Nodes[i]
 		weights := int64(n.C) * int64(n.Conv.R*n.Conv.S*g.Nodes[n.In[0]].C/n.Conv.Groups)
 		layers = append(layers, quant.Layer{
 			Name: n.Name, MACs: weights * int64(n.H*n.W), Weights: weights, OutChannels: n.C,
-			PerTensor: n.Conv.PerTensor, SignedInput: g.signed(n.In[0]),
+			PerTensor: n.Conv.PerTensor, SignedInput: signed[n.In[0]],
 		})
 	}
 	return layers

@@ -137,7 +137,7 @@ func TestDigitsByIntegers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := m.Graph(set.Train.H(), set.Train.W(), set.Train.C(), len(set.Classes))
+	g, err := m.Graph(model.Input{H: set.Train.H(), W: set.Train.W(), C: set.Train.C(), Classes: len(set.Classes)})
 	if err != nil {
 		t.Fatal(err)
 	}

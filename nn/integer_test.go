@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"vimps-gpu/cuda"
@@ -221,5 +222,28 @@ func TestIntegerConvolutionNearTheFloatOne(t *testing.T) {
 				t.Errorf("bits %v, output %d: %g, float %g, tolerance %g", bits, i, integer[i], v, tolerance)
 			}
 		}
+	}
+}
+
+// A layer whose sums may leave int32 is an error that names it, not a crash: such nets come from users' files.
+func TestIntegerLayerTooLong(t *testing.T) {
+	dev, err := cuda.Open(cuda.Options{Device: "host", Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dev.Close()
+	g := NewGraph("long", 1, 1, kernels.IntConvLen+1)
+	g.Linear("fc", 0, 2)
+	space, err := quant.NewSpace(g.Layers(), quant.DefaultPolicy())
+	if err != nil {
+		t.Fatal(err)
+	}
+	params, gates := NewParams(dev, g, Config{Space: space, Norm: NormPlain}), NewGates(dev, space)
+	err = cuda.Guard(func() error {
+		NewPlan(params, gates, NewScalars(dev), PlanOptions{Batch: 1, Integer: true})
+		return nil
+	})
+	if err == nil || !strings.Contains(err.Error(), "layer fc: the sums") {
+		t.Errorf("error %v", err)
 	}
 }

@@ -1,93 +1,148 @@
 package nn
 
 import (
-	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strconv"
 	"strings"
 
 	"vimps-gpu/kernels"
 	"vimps-gpu/nn/weights"
 )
 
-// Load fills an fp32 net from a file with torchvision's names: NAME.weight [K,C,R,S] and NAME.bias of
-// convolutions (linear: [K,C]), NAME.weight, .bias, .running_mean, .running_var of norms. Every tensor of the
-// net must be there in its shape and finite; the error lists all that are not. It returns the names of tensors
-// in the file that the net has no place for.
-func (p *Params) Load(f *weights.File) (unused []string, err error) {
-	used := map[string]bool{}
-	var wrong []error
-	get := func(name string, shape ...int) []float32 {
-		used[name] = true
-		v, err := f.Float32(name, shape...)
-		if err == nil {
-			if err = finite(name, v); err != nil {
-				err = fmt.Errorf("%s: %w", f.Path, err)
-			}
-		}
-		if err != nil {
-			wrong = append(wrong, err)
-			return nil
-		}
-		return v
-	}
-	var bind []func()
+// LoadReport is what a weight file and a net have in common.
+type LoadReport struct {
+	Matched    []string // tensors of the file that were loaded, by the file's names
+	Unused     []string // tensors of the file that the net has no place for
+	Parameters int      // values loaded, running statistics not counted
+}
+
+// Load fills an fp32 net from a file with torchvision's names: NAME.weight [K,C,R,S] and NAME.bias of convolutions (linear:
+// [K,C*R*S]), NAME.weight, .bias, .running_mean, .running_var of norms, NAME.weight [C] or [1] of PReLUs; of a layer with an alias, the
+// alias's names where the file has those. Every tensor of the net must be there in its shape and finite; the error is one
+// line and lists all that are not, and then nothing is loaded.
+func (p *Params) Load(f *weights.File) (LoadReport, error) {
+	l := &loader{f: f, used: map[string]bool{}}
 	for i, node := range p.Graph.Convs() {
-		l, n := &p.Layers[i], p.Graph.Nodes[node]
-		c := l.W.Dim(4)
-		shape := []int{n.C, c, n.Conv.R, n.Conv.S}
-		if n.Conv.Bias && n.Conv.R*n.Conv.S == 1 {
-			shape = shape[:2]
+		l.layer(&p.Layers[i], p.Graph.Nodes[node])
+	}
+	for i, n := range p.Graph.Nodes {
+		if n.Op == OpNorm {
+			l.norm(p.Norm(i), n)
 		}
-		w := get(l.Name+".weight", shape...)
-		bind = append(bind, func() { l.SetFilter(toKRSC(w, n.C, c, n.Conv.R*n.Conv.S)) })
-		if l.Bias != nil {
-			bias := get(l.Name+".bias", n.C)
-			bind = append(bind, func() { l.Bias.Set(bias) })
+		if slope, ok := p.slope[i]; ok {
+			l.slopes(p.Slopes[slope], n)
 		}
 	}
-	for i := range p.Norms {
-		n := &p.Norms[i]
-		c := n.Gamma.Dim(1)
-		gamma, beta := get(n.Name+".weight", c), get(n.Name+".bias", c)
-		mean, variance := get(n.Name+".running_mean", c), get(n.Name+".running_var", c)
-		for j, v := range variance {
-			if v < 0 {
-				wrong = append(wrong, fmt.Errorf("%s: tensor %q is negative at %d", f.Path, n.Name+".running_var", j))
-				break
-			}
-		}
-		bind = append(bind, func() { n.SetAffine(gamma, beta); n.SetStats(mean, variance) })
+	if len(l.missing) > 0 {
+		l.wrong = append(l.wrong, "missing "+strings.Join(l.missing, ", "))
 	}
-	if len(wrong) > 0 {
-		return nil, oneLine(f.Path, p.Graph.Name, wrong)
+	if len(l.wrong) > 0 {
+		return LoadReport{}, fmt.Errorf("%s: of the %d tensors that %s needs: %s", f.Path, l.wanted, p.Graph.Name, strings.Join(l.wrong, "; "))
 	}
-	for _, b := range bind {
+	for _, b := range l.bind {
 		b()
 	}
 	for _, name := range f.Names() {
-		if !used[name] && !strings.HasSuffix(name, ".num_batches_tracked") {
-			unused = append(unused, name)
+		switch {
+		case l.used[name]:
+			l.report.Matched = append(l.report.Matched, name)
+		case !strings.HasSuffix(name, ".num_batches_tracked"):
+			l.report.Unused = append(l.report.Unused, name)
 		}
 	}
-	return unused, nil
+	return l.report, nil
 }
 
-// oneLine joins what is wrong with a file, the first few in full.
-func oneLine(path, net string, wrong []error) error {
-	const most = 3
-	if extra := len(wrong) - most; extra > 0 {
-		return fmt.Errorf("%w; and %d more tensors that %s needs", joinLine(wrong[:most]), extra, net)
-	}
-	return joinLine(wrong)
+// loader collects what is wrong with a file before it changes anything.
+type loader struct {
+	f       *weights.File
+	used    map[string]bool
+	wanted  int
+	missing []string // names, quoted
+	wrong   []string
+	bind    []func() // set the values
+	report  LoadReport
 }
 
-func joinLine(errs []error) error {
-	var text []string
-	for _, e := range errs {
-		text = append(text, e.Error())
+// name is what the file calls a node.
+func (l *loader) name(n Node) string {
+	if n.Alias != "" && l.f.Tensors[n.Name+".weight"] == nil && l.f.Tensors[n.Alias+".weight"] != nil {
+		return n.Alias
 	}
-	return errors.New(strings.Join(text, "; "))
+	return n.Name
+}
+
+// get reads a tensor of one of the shapes, or notes what is wrong with it.
+func (l *loader) get(name string, shapes ...[]int) []float32 {
+	l.wanted++
+	t, ok := l.f.Tensors[name]
+	if !ok {
+		l.missing = append(l.missing, strconv.Quote(name))
+		return nil
+	}
+	l.used[name] = true
+	shape := shapes[0]
+	for _, s := range shapes[1:] {
+		if slices.Equal([]int(t.Shape()), s) {
+			shape = s
+		}
+	}
+	v, err := l.f.Float32(name, shape...)
+	if err == nil {
+		err = finite(name, v)
+	}
+	if err != nil {
+		l.wrong = append(l.wrong, strings.TrimPrefix(err.Error(), l.f.Path+": "))
+		return nil
+	}
+	return v
+}
+
+// count is get of parameters.
+func (l *loader) count(name string, shapes ...[]int) []float32 {
+	v := l.get(name, shapes...)
+	l.report.Parameters += len(v)
+	return v
+}
+
+func (l *loader) layer(p *LayerParams, n Node) {
+	c, name := p.W.Dim(4), l.name(n)
+	shapes := [][]int{{n.C, c, n.Conv.R, n.Conv.S}, {n.C, c * n.Conv.R * n.Conv.S}}
+	if n.Conv.Linear {
+		slices.Reverse(shapes)
+	}
+	w := l.count(name+".weight", shapes...)
+	l.bind = append(l.bind, func() { p.SetFilter(toKRSC(w, n.C, c, n.Conv.R*n.Conv.S)) })
+	if p.Bias != nil {
+		bias := l.count(name+".bias", []int{n.C})
+		l.bind = append(l.bind, func() { p.Bias.Set(bias) })
+	}
+}
+
+func (l *loader) norm(p *NormParams, n Node) {
+	name, shape := l.name(n), []int{n.C}
+	gamma, beta := l.count(name+".weight", shape), l.count(name+".bias", shape)
+	mean, variance := l.get(name+".running_mean", shape), l.get(name+".running_var", shape)
+	for j, v := range variance {
+		if v < 0 {
+			l.wrong = append(l.wrong, fmt.Sprintf("tensor %q is negative at %d", name+".running_var", j))
+			break
+		}
+	}
+	l.bind = append(l.bind, func() { p.SetAffine(gamma, beta); p.SetStats(mean, variance) })
+}
+
+func (l *loader) slopes(p SlopeParams, n Node) {
+	v := l.count(l.name(n)+".weight", []int{n.C}, []int{1})
+	l.bind = append(l.bind, func() {
+		if len(v) == 1 { // one for all channels
+			fillWith(p.Slope, v[0])
+			return
+		}
+		p.Slope.Set(v)
+	})
 }
 
 func finite(name string, values []float32) error {
@@ -134,7 +189,7 @@ func (p *Params) Init(seed uint64) {
 
 // NonFinite names the first convolution or unit in forward order whose values are not all finite; "" if none.
 func (p *Plan) NonFinite() string {
-	for i, n := range p.Params.Graph.Nodes {
+	for i, n := range p.Graph.Nodes {
 		if p.value[i] == nil || finite("", p.value[i].Get(nil)) == nil {
 			continue
 		}
@@ -148,8 +203,8 @@ func (p *Plan) NonFinite() string {
 
 // nameBefore is the name of the nearest named node that feeds node i.
 func (p *Plan) nameBefore(i int) string {
-	for p.Params.Graph.Nodes[i].Name == "" {
-		i = p.Params.Graph.Nodes[i].In[0]
+	for p.Graph.Nodes[i].Name == "" {
+		i = p.Graph.Nodes[i].In[0]
 	}
-	return p.Params.Graph.Nodes[i].Name
+	return p.Graph.Nodes[i].Name
 }

@@ -14,6 +14,7 @@ type Config struct {
 	// SharedWeights: one filter quantized at every bit width (EdMIPS); else a filter a bit width.
 	SharedWeights bool
 	Quantizer     Quantizer
+	Adam          bool // filters and affine parameters have second moments too
 }
 
 // Group names one flat buffer: its optimizer and its decay.
@@ -65,16 +66,27 @@ type Params struct {
 	Entries []Entry       // in the order of the net
 	Layers  []LayerParams // one a convolution, in the order of the net
 	Norms   []NormParams
-	Stats   *cuda.Tensor // every running mean and variance, flat
-	norm    map[int]int  // node -> Norms
-	layer   map[int]int  // node -> Layers
+	Slopes  []SlopeParams // one a PReLU
+	Stats   *cuda.Tensor  // every running mean and variance, flat
+	norm    map[int]int   // node -> Norms
+	layer   map[int]int   // node -> Layers
+	slope   map[int]int   // node -> Slopes
 }
 
+// SlopeParams are what a PReLU multiplies negative values by.
+type SlopeParams struct {
+	Name          string
+	Slope, DSlope *cuda.Tensor // [C]
+}
+
+// prelu is what PReLU's slopes start from (He et al. 2015, section 2.1).
+const prelu = 0.25
+
 // NewParams allocates the parameters of g: filters and biases 0, gammas 1 (first set; conditional
-// additions 0), betas 0, steps 1, running means 0 and variances 1.
+// additions 0), betas 0, steps 1, slopes 1/4, running means 0 and variances 1.
 func NewParams(dev *cuda.Device, g *Graph, c Config) *Params {
 	c.check()
-	p := &Params{Dev: dev, Graph: g, Config: c, norm: map[int]int{}, layer: map[int]int{}}
+	p := &Params{Dev: dev, Graph: g, Config: c, norm: map[int]int{}, layer: map[int]int{}, slope: map[int]int{}}
 	b := &paramBuilder{p: p}
 	for i, n := range g.Nodes {
 		switch n.Op {
@@ -82,6 +94,8 @@ func NewParams(dev *cuda.Device, g *Graph, c Config) *Params {
 			b.addLayer(i, n)
 		case OpNorm:
 			b.addNorm(i, n)
+		case OpAct:
+			b.addSlope(i, n)
 		}
 	}
 	b.allocate()
@@ -178,6 +192,25 @@ func (b *paramBuilder) addLayer(node int, n Node) {
 	})
 }
 
+func (b *paramBuilder) addSlope(node int, n Node) {
+	if n.Act.Kind != cuda.ActPReLU {
+		return
+	}
+	p, index := b.p, len(b.p.Slopes)
+	p.slope[node] = index
+	p.Slopes = append(p.Slopes, SlopeParams{Name: n.Name})
+	var slope, grad *cuda.Tensor
+	b.want(n.Name+".weight", Affine, &slope, &grad, prelu, n.C)
+	b.bind = append(b.bind, func() { p.Slopes[index].Slope, p.Slopes[index].DSlope = slope, grad })
+}
+
+// TakeSlopes copies the slopes of another net of the same graph.
+func (p *Params) TakeSlopes(from *Params) {
+	for i, s := range p.Slopes {
+		s.Slope.CopyFrom(from.Slopes[i].Slope)
+	}
+}
+
 type layerSlots struct{ w, dw, ws, dws, xs, dxs, bias, dbias *cuda.Tensor }
 
 func ones(n int) []float32 {
@@ -194,7 +227,7 @@ func (b *paramBuilder) allocate() {
 		n := max(1, b.sizes[g]) // a net without norms still has a buffer
 		f := &p.Groups[g]
 		f.Value, f.Grad, f.M = p.Dev.New(cuda.Float32, n), p.Dev.New(cuda.Float32, n), p.Dev.New(cuda.Float32, n)
-		if Group(g) == Steps {
+		if Group(g) == Steps || p.Config.Adam {
 			f.V = p.Dev.New(cuda.Float32, n)
 		}
 	}

@@ -2,6 +2,9 @@ package nn
 
 import "vimps-gpu/cuda"
 
+// normEps is PyTorch's default, with which the published weights were trained.
+const normEps = 1e-5
+
 // NormKind is how batch norm depends on the gates of the convolution before it (method.md, section 5).
 type NormKind string
 
@@ -18,23 +21,30 @@ const (
 // NormParams are the parameters of one batch norm with T affine and S statistics sets.
 type NormParams struct {
 	Name                        string
-	Kind                        NormKind     // NormPlain where all that it depends on is pinned
-	Layer, InputLayer           int          // indices in Params.Layers of the convolutions whose weight and input gate it depends on
+	Kind                        NormKind     // NormPlain where all that it depends on is pinned, and behind anything but a convolution
+	Layer, InputLayer           int          // indices in Params.Layers of the convolutions whose weight and input gate it depends on; -1: none
 	WeightOptions, InputOptions int          // of those gates, 1 where pinned
 	Gamma, DGamma, Beta, DBeta  *cuda.Tensor // [T,C]
 	Mean, Var                   *cuda.Tensor // running statistics [S,C]: views of Params.Stats
+	Eps                         float32      // added to variances
 }
 
 func (b *paramBuilder) addNorm(node int, n Node) {
 	p, index := b.p, len(b.p.Norms)
 	p.norm[node] = index
-	layer := p.layer[n.In[0]]
-	np := NormParams{Name: n.Name, Kind: p.Config.Norm, Layer: layer, InputLayer: layer, WeightOptions: 1, InputOptions: 1}
-	if np.Kind == NormTransition {
+	layer, behind := p.layer[n.In[0]]
+	if !behind {
+		layer = -1
+	}
+	np := NormParams{Name: n.Name, Kind: p.Config.Norm, Layer: layer, InputLayer: layer, WeightOptions: 1, InputOptions: 1, Eps: n.Eps}
+	if np.Eps == 0 {
+		np.Eps = normEps
+	}
+	if behind && np.Kind == NormTransition {
 		np.InputLayer = p.Graph.layerBehind(node)
 	}
 	switch s := p.Config.Space; {
-	case s == nil:
+	case s == nil || !behind:
 	case np.InputLayer < 0: // nothing behind: as if pinned
 		np.InputLayer, np.WeightOptions = layer, len(s.Weight[layer])
 	default:

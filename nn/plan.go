@@ -25,6 +25,9 @@ func NewGates(dev *cuda.Device, s *quant.Space) *Gates {
 	}
 	for row, gate := range searched {
 		g.rows[gate.Layer][gate.Kind] = row
+		for _, tied := range gate.Tied {
+			g.rows[tied][gate.Kind] = row
+		}
 	}
 	z := make([]float32, g.Z.Len())
 	for i := range cuda.MaxBits {
@@ -89,23 +92,29 @@ func (s *Scalars) Free() {
 
 // PlanOptions says what a Plan is for.
 type PlanOptions struct {
-	Batch      int
-	Train      bool         // Backward is wanted; implies BatchStats
-	BatchStats bool         // normalise by the batch and move the running statistics: training, recalibration
-	LossScale  *cuda.Tensor // f32 [1] that multiplies the loss's gradient; nil: 1
-	KeepValues bool         // every node's value stays readable after Forward: calibration
-	Integer    bool         // a child's exact integer arithmetic: gates must be one-hot. Not for Train
+	Batch       int
+	Train       bool         // Backward is wanted; implies BatchStats
+	BatchStats  bool         // normalise by the batch and move the running statistics: training, recalibration
+	LossScale   *cuda.Tensor // f32 [1] that multiplies the loss's gradient; nil: 1
+	KeepValues  bool         // every node's value stays readable after Forward: calibration
+	Integer     bool         // a child's exact integer arithmetic: gates must be one-hot. Not for Train
+	Graph       *Graph       // the parameters' net for images of another size (Graph.At); nil: Params.Graph
+	SquaredLoss bool         // a restoring net's loss is the mean squared error; else the mean absolute error
 }
 
 // Plan is a Graph compiled for a batch: its buffers, and the methods that put its work on the device's
 // queue. Call PackFilters, Forward and Backward in this order inside cuda.Device.Record.
 type Plan struct {
 	Params  *Params
+	Graph   *Graph
 	Options PlanOptions
 	Input   *cuda.Tensor // [N,H,W,C]: the images, normalised
 	Labels  *cuda.Tensor // i32 [N]
-	Logits  *cuda.Tensor // f32 [N,1,1,classes]
-	Loss    *cuda.Tensor // f32 [2]: sum over the batch of cross-entropy, and of right answers
+	Target  *cuda.Tensor // of a net that restores images, f32 like Logits: what it should make, 0 to 1; else nil
+	Logits  *cuda.Tensor // f32 [N,1,1,classes] or the images [N,H,W,C] that the net makes: the value of the last node
+	// Loss is f32 [2]: sums over the batch of cross-entropy and of right answers or, of a net that restores images, of the images'
+	// losses and of their mean squared errors.
+	Loss *cuda.Tensor
 	// Bytes of the buffers: what the forward pass writes, mixed inputs and packed filters included, and what the
 	// backward pass adds.
 	ForwardBytes, BackwardBytes int64
@@ -119,13 +128,16 @@ type Plan struct {
 	grad     []*cuda.Tensor // of each node while the backward pass is compiled
 	free     map[bufferKey][]*cuda.Tensor
 	all      []*cuda.Tensor // everything to free
+	taps     []*cuda.Taps   // too
 	partial  *cuda.Tensor   // filter gradients of the chunks, one layer at a time
 	lossRows *cuda.Tensor   // [N,2]
 	dlogits  *cuda.Tensor   // gradient of Logits; nil unless training
-	pending  []func()       // parameter gradients that wait for the end of a region
+	last     *cuda.Tensor   // the last node's value where the device stores it otherwise than Logits, and its gradient; else nil
+	dlast    *cuda.Tensor
+	pending  []func() // parameter gradients that wait for the end of a region
 }
 
-// step is a part of a Plan: a convolution, a unit [norm . add . relu] or a pool.
+// step is a part of a Plan: a convolution, a unit [norm . add . relu], a pool or another op alone.
 type step interface {
 	compileBackward(p *Plan)
 	forward(p *Plan)
@@ -138,7 +150,7 @@ type bufferKey struct {
 }
 
 // NewPlan compiles. gates is nil for an fp32 net. It panics with cuda.OutOfMemory, before it allocates, where the
-// device has too little memory.
+// device has too little memory, and with cuda.Failure where a net has no integer arithmetic that fits int32.
 func NewPlan(params *Params, gates *Gates, scalars *Scalars, o PlanOptions) (p *Plan) {
 	what := fmt.Sprintf("a batch of %d", o.Batch)
 	params.Dev.Reserve(what, func() { p = compilePlan(params, gates, scalars, o) })
@@ -151,24 +163,38 @@ func compilePlan(params *Params, gates *Gates, scalars *Scalars, o PlanOptions) 
 		panic(fmt.Sprintf("nn.NewPlan: a %v net under gates for a %v one", params.Config.Quantizer, gates.Quantizer))
 	}
 	o.BatchStats = o.BatchStats || o.Train
+	g := params.Graph
+	if o.Graph != nil {
+		g = o.Graph
+	}
 	p := &Plan{
-		Params: params, Options: o, dev: params.Dev, gates: gates, scalars: scalars,
-		value: make([]*cuda.Tensor, len(params.Graph.Nodes)), grad: make([]*cuda.Tensor, len(params.Graph.Nodes)),
-		mixes: make([]*cuda.Tensor, len(params.Graph.Nodes)),
+		Params: params, Graph: g, Options: o, dev: params.Dev, gates: gates, scalars: scalars,
+		value: make([]*cuda.Tensor, len(g.Nodes)), grad: make([]*cuda.Tensor, len(g.Nodes)),
+		mixes: make([]*cuda.Tensor, len(g.Nodes)),
 		free:  map[bufferKey][]*cuda.Tensor{},
 	}
 	before := p.dev.Bytes()
 	p.compileForward()
 	out := p.value[len(p.value)-1]
 	p.Logits = out
+	if out.DType() != cuda.Float32 {
+		p.last, p.Logits = out, p.keep(p.dev.New(cuda.Float32, out.Shape()...))
+	}
 	p.Labels = p.keep(p.dev.New(cuda.Int32, o.Batch))
+	if g.Restores() {
+		p.Target = p.keep(p.dev.New(cuda.Float32, out.Shape()...))
+	}
 	p.Loss = p.keep(p.dev.New(cuda.Float32, 2))
 	p.lossRows = p.keep(p.dev.New(cuda.Float32, o.Batch, 2))
 	p.ForwardBytes = p.dev.Bytes() - before
 	if o.Train {
 		last := len(p.value) - 1
-		p.dlogits = p.take(last, 0)
+		p.dlogits = p.takeAs(last, 0, cuda.Float32)
 		p.grad[last] = p.dlogits
+		if p.last != nil {
+			p.dlast = p.take(last, 0)
+			p.grad[last] = p.dlast
+		}
 		for i := len(p.steps) - 1; i >= 0; i-- {
 			p.steps[i].compileBackward(p)
 		}
@@ -180,6 +206,9 @@ func compilePlan(params *Params, gates *Gates, scalars *Scalars, o PlanOptions) 
 // Free returns the Plan's buffers.
 func (p *Plan) Free() {
 	for _, t := range p.all {
+		t.Free()
+	}
+	for _, t := range p.taps {
 		t.Free()
 	}
 }
@@ -205,14 +234,15 @@ func (p *Plan) unitAt(node int) *unitStep {
 // image, never meet each other's images, and the border stays zero.
 func (p *Plan) take(node, border int) *cuda.Tensor {
 	dtype := p.dev.Storage()
-	if node == len(p.Params.Graph.Nodes)-1 || p.Options.Integer {
+	logits := node == len(p.Graph.Nodes)-1 && p.Graph.Nodes[node].Op == OpConv // other ops read and write one type
+	if logits || p.Options.Integer {
 		dtype = cuda.Float32 // the logits, and what must be the same bits everywhere, whatever the device stores activations in
 	}
 	return p.takeAs(node, border, dtype)
 }
 
 func (p *Plan) takeAs(node, border int, dtype cuda.DType) *cuda.Tensor {
-	n := p.Params.Graph.Nodes[node]
+	n := p.Graph.Nodes[node]
 	key := bufferKey{border, n.H, n.W, n.C, dtype}
 	if list := p.free[key]; len(list) > 0 {
 		t := list[len(list)-1]
@@ -238,7 +268,7 @@ func (p *Plan) PackFilters() {
 	}
 }
 
-// Forward emits the forward pass and the loss, from Input and Labels to Logits and Loss.
+// Forward emits the forward pass and the loss, from Input and Labels or Target to Logits and Loss.
 func (p *Plan) Forward() {
 	if !p.Options.BatchStats {
 		for _, s := range p.steps {
@@ -250,13 +280,23 @@ func (p *Plan) Forward() {
 	for _, s := range p.steps {
 		s.forward(p)
 	}
-	cuda.SoftmaxCrossEntropy(p.lossRows, p.dlogits, p.Logits, p.Labels, p.Options.LossScale)
+	if p.last != nil {
+		cuda.CopyAct(p.Logits, p.last)
+	}
+	if p.Target != nil {
+		cuda.PixelLoss(p.lossRows, p.dlogits, p.Logits, p.Target, !p.Options.SquaredLoss, p.Options.LossScale)
+	} else {
+		cuda.SoftmaxCrossEntropy(p.lossRows, p.dlogits, p.Logits, p.Labels, p.Options.LossScale)
+	}
 	cuda.SumRows(p.Loss, p.lossRows, nil, false)
 }
 
 // Backward emits the backward pass: gradients of the mean loss are added, times GradScale, to the
 // parameters' and, unscaled, to those of the gates.
 func (p *Plan) Backward() {
+	if p.dlast != nil {
+		cuda.CopyAct(p.dlast, p.dlogits)
+	}
 	for i := len(p.steps) - 1; i >= 0; i-- {
 		p.steps[i].backward(p)
 	}

@@ -3,7 +3,7 @@ package nn
 // compileForward makes the steps in the order of the graph and gives each node's value a buffer. Where
 // nothing needs the values later, a buffer is reused as soon as its last reader has run.
 func (p *Plan) compileForward() {
-	g := p.Params.Graph
+	g := p.Graph
 	readers := make([]int, len(g.Nodes))
 	for _, n := range g.Nodes {
 		for _, in := range n.In {
@@ -25,9 +25,11 @@ func (p *Plan) compileForward() {
 		case OpAvgPool:
 			p.value[i] = p.take(i, p.valueBorder(i))
 			s, reads = &poolStep{in: n.In[0], out: i, x: p.value[n.In[0]], y: p.value[i]}, n.In
-		default:
+		case OpNorm, OpAdd, OpReLU:
 			u := fuse(g, i, readers, fused)
-			s, reads = newUnitStep(p, u), u.reads(g)
+			s, reads = newUnitStep(p, u), u.reads()
+		default:
+			s, reads = newOpStep(p, i), n.In
 		}
 		p.steps = append(p.steps, s)
 		for _, in := range reads {
@@ -46,7 +48,7 @@ func (p *Plan) valueBorder(node int) int {
 	if p.Params.Quantized() {
 		return border
 	}
-	for _, n := range p.Params.Graph.Nodes {
+	for _, n := range p.Graph.Nodes {
 		if n.Op == OpConv && n.In[0] == node {
 			border = max(border, n.Conv.Pad)
 		}
@@ -57,27 +59,33 @@ func (p *Plan) valueBorder(node int) int {
 // unit is a chain [norm . add . relu], each part optional, that one kernel computes.
 type unit struct {
 	src, norm, add, out int // nodes; norm, add -1 where absent; src feeds the chain
+	shortcut            int // what add adds
 	relu                bool
+	cap                 float32
 }
 
-func (u unit) reads(g *Graph) []int {
+func (u unit) reads() []int {
 	if u.add < 0 {
 		return []int{u.src}
 	}
-	return []int{u.src, g.Nodes[u.add].In[1]}
+	return []int{u.src, u.shortcut}
 }
 
 // fuse grows a chain from node i while the next node is its only reader and fits, and marks what it took.
 func fuse(g *Graph, i int, readers []int, fused []bool) unit {
 	u := unit{src: g.Nodes[i].In[0], norm: -1, add: -1}
+	last := u.src
 	for {
-		switch g.Nodes[i].Op {
+		switch n := g.Nodes[i]; n.Op {
 		case OpNorm:
 			u.norm = i
 		case OpAdd:
-			u.add = i
+			u.add, u.shortcut = i, n.In[1]
+			if n.In[0] != last {
+				u.shortcut = n.In[0]
+			}
 		case OpReLU:
-			u.relu = true
+			u.relu, u.cap = true, n.Cap
 		}
 		fused[i], u.out = true, i
 		if u.relu || readers[i] != 1 {
@@ -85,10 +93,10 @@ func fuse(g *Graph, i int, readers []int, fused []bool) unit {
 		}
 		next := reader(g, i)
 		op := g.Nodes[next].Op
-		if !(op == OpReLU || op == OpAdd && u.add < 0 && g.Nodes[next].In[0] == i && shortcutReady(g, next, i)) {
+		if !(op == OpReLU || op == OpAdd && u.add < 0 && addsTo(g.Nodes[next], i)) {
 			return u
 		}
-		i = next
+		last, i = i, next
 	}
 }
 
@@ -103,5 +111,11 @@ func reader(g *Graph, node int) int {
 	return -1
 }
 
-// shortcutReady tells whether an add's shortcut is computed before node i, where the chain runs.
-func shortcutReady(g *Graph, add, i int) bool { return g.Nodes[add].In[1] < i }
+// addsTo tells whether an addition can end the chain of node i: what it adds must be computed before i, where the chain runs, and
+// only the second operand may be of another size.
+func addsTo(add Node, i int) bool {
+	if add.In[0] == i {
+		return add.In[1] < i
+	}
+	return add.In[0] < i && add.Stride == 1 && add.Offset == 0
+}

@@ -37,11 +37,11 @@ func codeRanges(bits []int, signed bool) (lo, hi []float32) {
 }
 
 func convGeom(g *Graph, n Node) cuda.ConvGeom {
-	return cuda.ConvGeom{C: g.Nodes[n.In[0]].C, K: n.C, R: n.Conv.R, S: n.Conv.S, Stride: n.Conv.Stride, Pad: n.Conv.Pad, Dilation: 1, Groups: n.Conv.Groups}
+	return cuda.ConvGeom{C: g.Nodes[n.In[0]].C, K: n.C, R: n.Conv.R, S: n.Conv.S, Stride: n.Conv.Stride, Pad: n.Conv.Pad, Dilation: n.Conv.Dilation, Groups: n.Conv.Groups}
 }
 
 func newConvStep(p *Plan, node int) *convStep {
-	g := p.Params.Graph
+	g := p.Graph
 	n := g.Nodes[node]
 	in := g.Nodes[n.In[0]]
 	params, layer := p.Params.Layer(node)
@@ -61,7 +61,7 @@ func newConvStep(p *Plan, node int) *convStep {
 	} else {
 		c.mixed = params.W.View(0, params.W.Shape()[1:]...)
 	}
-	c.y = p.take(node, 0)
+	c.y = p.take(node, p.valueBorder(node))
 	if c.xq != c.x && !p.Options.Train {
 		p.give(c.xq)
 	}
@@ -89,7 +89,7 @@ func (c *convStep) forward(*Plan) {
 }
 
 func (c *convStep) compileBackward(p *Plan) {
-	n := p.Params.Graph.Nodes[c.node]
+	n := p.Graph.Nodes[c.node]
 	dout := p.grad[c.node]
 	border := c.filter.DyBorder()
 	c.dy = dout

@@ -24,14 +24,14 @@ func newConv(p *Plan, node int) step {
 }
 
 func newIntStep(p *Plan, node int) *intStep {
-	g := p.Params.Graph
+	g := p.Graph
 	n := g.Nodes[node]
 	params, layer := p.Params.Layer(node)
 	s := &intStep{params: params, x: p.value[n.In[0]]}
 	s.weights, s.inputs = p.operand(layer, quant.Weight).mix, p.operand(layer, quant.Input).mix
 	geom := convGeom(g, n)
 	if !cuda.IntConvFits(geom) {
-		panic(fmt.Sprintf("nn: the sums of layer %s do not fit int32", n.Name))
+		panic(cuda.Failure{Err: fmt.Errorf("layer %s: the sums of products of its codes do not fit int32, so that it has no exact integer arithmetic", n.Name)})
 	}
 	s.filter = p.dev.NewIntFilter(geom)
 	p.keep(s.filter.Packed)

@@ -5,9 +5,6 @@ import (
 	"vimps-gpu/quant"
 )
 
-// normEps is added to variances (PyTorch's default, with which the published weights were trained).
-const normEps = 1e-5
-
 // unitStep is norm, addition of a shortcut and relu in one pass over the images, each part optional, with the input
 // mixes of the convolutions that read it.
 type unitStep struct {
@@ -18,11 +15,12 @@ type unitStep struct {
 	mixers []*convStep  // whose mixes are unit.Mixes
 	v, dv  *cuda.Tensor // [T] coefficients of the norm's sets
 	rows   *cuda.Tensor // [R,2,C] statistics
+	addTo  *cuda.Tensor // where the gradient of a value that has other readers is added to, behind grad.DY
 }
 
 func newUnitStep(p *Plan, u unit) *unitStep {
-	g := p.Params.Graph
-	s := &unitStep{u: u, unit: cuda.Unit{Y: p.value[u.src], ReLU: u.relu}}
+	g := p.Graph
+	s := &unitStep{u: u, unit: cuda.Unit{Y: p.value[u.src], ReLU: u.relu, Cap: u.cap}}
 	n := g.Nodes[u.out]
 	vec := func(shape ...int) *cuda.Tensor { return p.keep(p.dev.New(cuda.Float32, shape...)) }
 	if u.norm >= 0 {
@@ -35,7 +33,7 @@ func newUnitStep(p *Plan, u unit) *unitStep {
 	}
 	if u.add >= 0 {
 		add := g.Nodes[u.add]
-		s.unit.Shortcut = cuda.Shortcut{T: p.value[add.In[1]], Stride: add.Stride, Offset: add.Offset}
+		s.unit.Shortcut = cuda.Shortcut{T: p.value[u.shortcut], Stride: add.Stride, Offset: add.Offset}
 	}
 	if s.takeMixes(p) {
 		s.unit.A = p.take(u.out, p.valueBorder(u.out))
@@ -47,7 +45,7 @@ func newUnitStep(p *Plan, u unit) *unitStep {
 // takeMixes gives the convolutions that read the unit's output the buffers of their mixed inputs, and tells whether
 // the output itself must be kept.
 func (s *unitStep) takeMixes(p *Plan) (keep bool) {
-	g := p.Params.Graph
+	g := p.Graph
 	keep = !p.dev.RecomputesUnits() || p.Options.KeepValues || s.u.out == len(g.Nodes)-1
 	room := p.dev.FusedMixes()
 	if p.Params.Config.Quantizer != LSQ {
@@ -92,7 +90,7 @@ func (s *unitStep) running(p *Plan) {
 func (s *unitStep) normTensors() cuda.NormTensors {
 	return cuda.NormTensors{
 		Gamma: s.params.Gamma, Beta: s.params.Beta, DGamma: s.params.DGamma, DBeta: s.params.DBeta,
-		Mean: s.params.Mean, Var: s.params.Var, Eps: normEps,
+		Mean: s.params.Mean, Var: s.params.Var, Eps: s.params.Eps,
 	}
 }
 
@@ -107,8 +105,7 @@ func (s *unitStep) forward(p *Plan) {
 }
 
 func (s *unitStep) compileBackward(p *Plan) {
-	g := p.Params.Graph
-	n := g.Nodes[s.u.out]
+	n := p.Graph.Nodes[s.u.out]
 	s.grad.DA, s.grad.HasDA = p.grad[s.u.out], p.grad[s.u.out] != nil
 	if !s.grad.HasDA && !p.dev.RecomputesUnits() {
 		s.grad.DA = p.take(s.u.out, 0)
@@ -120,7 +117,7 @@ func (s *unitStep) compileBackward(p *Plan) {
 	}
 	if s.unit.Shortcut.T != nil {
 		s.grad.DShortcut = s.unit.Shortcut
-		s.grad.DShortcut.T, s.grad.AddShortcut = p.addGrad(g.Nodes[s.u.add].In[1])
+		s.grad.DShortcut.T, s.grad.AddShortcut = p.addGrad(s.u.shortcut)
 	}
 	if s.params == nil {
 		s.grad.DY, s.grad.AddDY = p.addGrad(s.u.src)
@@ -130,10 +127,7 @@ func (s *unitStep) compileBackward(p *Plan) {
 		if s.params.Gamma.Dim(0) > 1 {
 			s.dv = p.keep(p.dev.New(cuda.Float32, s.params.Gamma.Dim(0)))
 		}
-		// The convolution in front reads its output's gradient inside the border that its dgrad needs.
-		conv := p.convAt(s.u.src)
-		s.grad.DY = p.take(s.u.src, conv.filter.DyBorder())
-		p.grad[s.u.src] = s.grad.DY
+		s.takeDY(p)
 	}
 	if s.grad.DA != nil {
 		p.give(s.grad.DA)
@@ -141,16 +135,29 @@ func (s *unitStep) compileBackward(p *Plan) {
 	for _, c := range s.mixers {
 		p.give(c.dxq)
 	}
+	if s.addTo != nil {
+		p.give(s.grad.DY)
+	}
 	p.grad[s.u.out] = nil
 }
 
-func (p *Plan) convAt(node int) *convStep {
-	for _, s := range p.steps {
-		if c, ok := s.(*convStep); ok && c.node == node {
-			return c
+// takeDY gives the norm's input a gradient, which the norm writes. A convolution in front reads its output's gradient inside the
+// border that its dgrad needs.
+func (s *unitStep) takeDY(p *Plan) {
+	border := 0
+	for _, other := range p.steps {
+		if c, ok := other.(*convStep); ok && c.node == s.u.src {
+			border = c.filter.DyBorder()
 		}
 	}
-	panic("nn: a norm without a convolution in front of it")
+	s.addTo = p.grad[s.u.src]
+	if s.addTo != nil {
+		border = 0
+	}
+	s.grad.DY = p.take(s.u.src, border)
+	if s.addTo == nil {
+		p.grad[s.u.src] = s.grad.DY
+	}
 }
 
 func (s *unitStep) backward(p *Plan) {
@@ -164,7 +171,13 @@ func (s *unitStep) backward(p *Plan) {
 		}
 	}
 	cuda.UnitGradApply(&s.unit, &s.grad)
+	if s.addTo != nil {
+		passGrad(s.addTo, s.grad.DY, s.unit.Y, true)
+	}
 }
+
+// passGrad writes, or adds, dx = dy, both of x's shape.
+func passGrad(dx, dy, x *cuda.Tensor, add bool) { cuda.MixInputGrad(dx, nil, dy, x, nil, add) }
 
 // poolStep is the global average.
 type poolStep struct {

@@ -34,7 +34,7 @@ func resnet20(t *testing.T) *nn.Graph {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := m.Graph(32, 32, 3, 10)
+	g, err := m.Graph(model.Input{H: 32, W: 32, C: 3, Classes: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,9 +82,9 @@ func TestPublishedResNet20(t *testing.T) {
 		t.Fatal(err)
 	}
 	params := nn.NewParams(openHost(t), resnet20(t), nn.Config{})
-	unused, err := params.Load(f)
-	if err != nil || len(unused) > 0 {
-		t.Fatalf("load: %v, unused tensors %v", err, unused)
+	report, err := params.Load(f)
+	if err != nil || len(report.Unused) > 0 || report.Parameters != 269_722 {
+		t.Fatalf("load: %v, %d parameters, unused tensors %v", err, report.Parameters, report.Unused)
 	}
 	m, _ := model.Find("resnet20")
 	e := nn.NewEvaluator(params, nil, set, m.Augment)
@@ -118,7 +118,7 @@ func TestLoadRefusesWrongTensors(t *testing.T) {
 		{"wrong shape", `"linear.weight"`, func(f *weights.File) { f.Tensors["linear.weight"] = f.Tensors["conv1.weight"] }},
 		{"NaN", `"bn1.bias"`, func(f *weights.File) { f.Tensors["bn1.bias"].Float32s()[3] = float32(math.NaN()) }},
 		{"negative variance", `"bn1.running_var"`, func(f *weights.File) { f.Tensors["bn1.running_var"].Float32s()[0] = -1 }},
-		{"many", "more tensors", func(f *weights.File) { clear(f.Tensors) }},
+		{"many", "of the 97 tensors that resnet20 needs: missing \"conv1.weight\"", func(f *weights.File) { clear(f.Tensors) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f, err := weights.ReadFile(path)

@@ -3,8 +3,8 @@ package model
 import "vimps-gpu/nn"
 
 // digitsnet is a small net for 8x8 digits; conv4 sits inside an identity shortcut.
-func digitsnet(h, w, c, classes int) *nn.Graph {
-	g := nn.NewGraph("digitsnet", h, w, c)
+func digitsnet(in Input) *nn.Graph {
+	g := nn.NewGraph("digitsnet", in.H, in.W, in.C)
 	layer := func(n string, x, k, size, stride int) int {
 		y := g.Conv("conv"+n, x, nn.Conv{K: k, R: size, S: size, Stride: stride, Pad: size / 2})
 		return g.Norm("bn"+n, y)
@@ -16,6 +16,6 @@ func digitsnet(h, w, c, classes int) *nn.Graph {
 	x = g.ReLU(layer("5", x, 64, 3, 2))
 	x = g.ReLU(layer("6", x, 64, 3, 1))
 	x = g.ReLU(layer("7", x, 64, 1, 1))
-	g.Linear("fc", g.AvgPool(x), classes)
+	g.Linear("fc", g.AvgPool(x), in.Classes)
 	return g
 }

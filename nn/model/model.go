@@ -6,27 +6,45 @@ import (
 	"strings"
 
 	"vimps-gpu/nn"
+	"vimps-gpu/nn/onnx"
 )
+
+// Input is what a net is built for: the images that it reads, and what it makes of them.
+type Input struct {
+	H, W, C int
+	Classes int // classification: length of the output
+	Scale   int // super-resolution: output height / input height; 0: classification
+}
 
 // Model is one net that can be built for a data set.
 type Model struct {
 	Name    string
 	About   string
 	Augment nn.Augment // what its training images go through
-	Build   func(h, w, c, classes int) *nn.Graph
-	MinSize int // least height and width of an image
+	Build   func(in Input) *nn.Graph
+	MinSize int   // least height and width of an image
+	Scales  []int // super-resolution: the scales it can have; nil: a classifier
+
+	file *onnx.Model // that it was read from; nil: the program's own
 }
 
 // All lists the models.
 func All() []Model {
 	return []Model{
-		{"digitsnet", "7 convolutions (16 to 64 channels, one residual) and a linear layer, for small images", nn.Augment{Pad: 1}, digitsnet, 4},
-		{"resnet20", "ResNet-20 for CIFAR (He et al. 2016), option-A shortcuts", nn.Augment{Pad: 4, Flip: true}, resnet20, 8},
+		{"digitsnet", "7 convolutions (16 to 64 channels, one residual) and a linear layer, for small images", nn.Augment{Pad: 1}, digitsnet, 4, nil, nil},
+		{"resnet20", "ResNet-20 for CIFAR (He et al. 2016), option-A shortcuts", nn.Augment{Pad: 4, Flip: true}, resnet20, 8, nil, nil},
+		{"resnet18", "ResNet-18 for ImageNet (He et al. 2016), torchvision's names", nn.Augment{Flip: true}, resnet18, 32, nil, nil},
+		{"mobilenetv2", "MobileNet-v2 for ImageNet (Sandler et al. 2018), torchvision's or timm's names", nn.Augment{Flip: true}, mobilenetv2, 32, nil, nil},
+		{"espcn", "ESPCN (Shi et al. 2016) for super-resolution: 3 convolutions and a pixel shuffle", nn.Augment{Flip: true}, espcn, 4, []int{2, 3, 4}, nil},
+		{"srresnet", "SRResNet (Ledig et al. 2017) for super-resolution: 16 residual blocks", nn.Augment{Flip: true}, srresnet, 4, []int{2, 3, 4}, nil},
 	}
 }
 
-// Find returns a model by name.
+// Find returns a model by name, or reads FILE.onnx.
 func Find(name string) (Model, error) {
+	if IsFile(name) {
+		return open(name)
+	}
 	var names []string
 	for _, m := range All() {
 		if m.Name == name {
@@ -34,13 +52,34 @@ func Find(name string) (Model, error) {
 		}
 		names = append(names, m.Name)
 	}
-	return Model{}, fmt.Errorf("model %q: unknown; the models are %s", name, strings.Join(names, ", "))
+	return Model{}, fmt.Errorf("model %q: unknown; the models are %s, and FILE.onnx", name, strings.Join(names, ", "))
 }
 
-// Graph builds the net for images of h x w x c and a number of classes.
-func (m Model) Graph(h, w, c, classes int) (*nn.Graph, error) {
-	if h < m.MinSize || w < m.MinSize {
-		return nil, fmt.Errorf("model %s: images are %dx%d, want %dx%d or more", m.Name, h, w, m.MinSize, m.MinSize)
+// Graph builds the net for a data set. Errors: images too small, a classifier for super-resolution or the reverse, a scale
+// that the net does not have.
+func (m Model) Graph(in Input) (*nn.Graph, error) {
+	if m.file != nil {
+		net, err := m.imported(in)
+		if err != nil {
+			return nil, err
+		}
+		return net.Graph, nil
 	}
-	return m.Build(h, w, c, classes), nil
+	switch {
+	case in.H < m.MinSize || in.W < m.MinSize:
+		return nil, fmt.Errorf("model %s: images are %dx%d, want %dx%d or more", m.Name, in.H, in.W, m.MinSize, m.MinSize)
+	case m.Scales == nil && in.Scale != 0:
+		return nil, fmt.Errorf("model %s classifies images; the data set is for super-resolution (x%d)", m.Name, in.Scale)
+	case m.Scales != nil && in.Scale == 0:
+		return nil, fmt.Errorf("model %s is for super-resolution; the data set is of images in classes", m.Name)
+	}
+	if m.Scales == nil {
+		return m.Build(in), nil
+	}
+	for _, s := range m.Scales {
+		if s == in.Scale {
+			return m.Build(in), nil
+		}
+	}
+	return nil, fmt.Errorf("model %s: scale is %d, want one of %v", m.Name, in.Scale, m.Scales)
 }

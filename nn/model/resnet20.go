@@ -8,8 +8,8 @@ import (
 
 // resnet20 is the CIFAR net of He et al. 2016, section 4.2: 3 stages of 3 blocks with 16, 32 and 64
 // channels. Names are those of the published weight files.
-func resnet20(h, w, c, classes int) *nn.Graph {
-	g := nn.NewGraph("resnet20", h, w, c)
+func resnet20(in Input) *nn.Graph {
+	g := nn.NewGraph("resnet20", in.H, in.W, in.C)
 	conv3 := func(name string, x, k, stride int) int {
 		return g.Conv(name, x, nn.Conv{K: k, R: 3, S: 3, Stride: stride, Pad: 1})
 	}
@@ -26,6 +26,6 @@ func resnet20(h, w, c, classes int) *nn.Graph {
 			x = g.ReLU(g.Add(y, x))
 		}
 	}
-	g.Linear("linear", g.AvgPool(x), classes)
+	g.Linear("linear", g.AvgPool(x), in.Classes)
 	return g
 }

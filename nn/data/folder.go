@@ -12,49 +12,22 @@ import (
 // folderLimit is the most bytes of pixels that one split may take in memory.
 const folderLimit = 32 << 30
 
-// openFolder reads an ImageFolder. Where dir/train exists, dir/val (or, without it,
-// dir/test) is the test split; else dir holds the classes and every fifth image of a
-// class, in the order of names, is a test image. Classes are the sub-folders in the
-// order of names. Every image becomes RGB of the size that most train images have.
+// openFolder reads the images that listFolder finds into memory. Every image becomes RGB of the size that most images of
+// dir/train, or of all classes, have.
 func openFolder(dir string) (*Set, error) {
-	trainDir, testDir, err := folderParts(dir)
+	l, err := listFolder(dir)
 	if err != nil {
 		return nil, err
 	}
-	classes, err := folderClasses(trainDir)
+	size, err := commonSize(l.measured)
 	if err != nil {
 		return nil, err
 	}
-	trainFiles, err := folderFiles(trainDir, classes)
-	if err != nil {
+	set := &Set{Classes: l.classes}
+	if set.Train, err = loadImages(l.train, size); err != nil {
 		return nil, err
 	}
-	size, err := commonSize(trainFiles)
-	if err != nil {
-		return nil, err
-	}
-	set := &Set{Classes: classes}
-	if set.Train, err = loadImages(trainFiles, size); err != nil {
-		return nil, err
-	}
-	if testDir == "" {
-		if set.Train, set.Test = set.Train.everyFifth(); set.Test.Len() == 0 {
-			return nil, fmt.Errorf("%s: no class has five images, so none is held out; want dir/train and dir/val", dir)
-		}
-		return set, nil
-	}
-	testClasses, err := folderClasses(testDir)
-	if err != nil {
-		return nil, err
-	}
-	if !slices.Equal(classes, testClasses) {
-		return nil, fmt.Errorf("%s and %s differ in class %q", trainDir, testDir, firstDifference(classes, testClasses))
-	}
-	testFiles, err := folderFiles(testDir, classes)
-	if err != nil {
-		return nil, err
-	}
-	set.Test, err = loadImages(testFiles, size)
+	set.Test, err = loadImages(l.test, size)
 	return set, err
 }
 

@@ -68,6 +68,7 @@ func TestFolderTakesTrainAndVal(t *testing.T) {
 		dir := t.TempDir()
 		classFolder(t, filepath.Join(dir, "train"), 3, "a", "b")
 		classFolder(t, filepath.Join(dir, test, "."), 1, "a", "b")
+		write(t, filepath.Join(dir, test+".txt"), []byte("a list of something else\n")) // classes have folders
 		set, err := Open("folder:" + dir)
 		if err != nil {
 			t.Fatal(err)

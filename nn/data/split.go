@@ -12,11 +12,14 @@ import (
 //
 // Position i of the split is image At(i) of the storage, so a hold-out shares the
 // pixels of its origin instead of copying them. Read images through Image and Label;
-// Images and Labels hold the whole storage, whatever the view.
+// Images and Labels hold the whole storage, whatever the view. Where the images have
+// sizes of their own (Varied), H and W are the size that a net reads in training and
+// Size is that of an image.
 type Split struct {
-	Images *tensor.Dense // uint8 [stored,H,W,C]
+	Images *tensor.Dense // uint8 [stored,H,W,C]; nil where Varied
 	Labels []int32       // [stored]
 	Index  []int         // storage position of each image of the split; nil means all, in order
+	varied *varied       // the images, where their sizes differ
 }
 
 // newSplit wraps pixels, uint8 [len(labels),h,w,c], without copying.
@@ -33,14 +36,21 @@ func (s Split) Len() int {
 	return len(s.Labels)
 }
 
-// H is the height of every image in pixels.
-func (s Split) H() int { return s.Images.Shape()[1] }
+// H is the height that a net reads, in pixels: that of every image unless Varied.
+func (s Split) H() int { return s.shape()[1] }
 
-// W is the width of every image in pixels.
-func (s Split) W() int { return s.Images.Shape()[2] }
+// W is the width that a net reads.
+func (s Split) W() int { return s.shape()[2] }
 
 // C is the number of channels: 1 or 3.
-func (s Split) C() int { return s.Images.Shape()[3] }
+func (s Split) C() int { return s.shape()[3] }
+
+func (s Split) shape() []int {
+	if s.varied != nil {
+		return []int{len(s.Labels), s.varied.h, s.varied.w, s.varied.c}
+	}
+	return s.Images.Shape()
+}
 
 // At is the storage position of image i of the split.
 func (s Split) At(i int) int {
@@ -50,11 +60,15 @@ func (s Split) At(i int) int {
 	return i
 }
 
-// Pixels is the whole storage, uint8 [stored,H,W,C]; image i of the split starts at At(i)*H*W*C.
+// Pixels is the whole storage, uint8 [stored,H,W,C]; image i of the split starts at At(i)*H*W*C. Not where Varied.
 func (s Split) Pixels() []uint8 { return s.Images.Uint8s() }
 
-// Image is image i of the split, uint8 [H,W,C]. It aliases the storage: do not write to it.
+// Image is image i of the split, uint8 [h,w,C] with the h and w of Size. It may alias the
+// storage: do not write to it. It panics where a file cannot be read any more; Sample returns that error.
 func (s Split) Image(i int) []uint8 {
+	if s.varied != nil {
+		return must(s.varied.images.load(s.At(i))).pixels
+	}
 	size := s.H() * s.W() * s.C()
 	at := s.At(i) * size
 	return s.Pixels()[at : at+size : at+size]
@@ -69,7 +83,8 @@ func (s Split) Subset(positions []int) Split {
 	for i, p := range positions {
 		index[i] = s.At(p)
 	}
-	return Split{Images: s.Images, Labels: s.Labels, Index: index}
+	s.Index = index
+	return s
 }
 
 // First is the view on the first n images, on all where there are fewer.

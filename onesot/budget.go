@@ -47,14 +47,16 @@ func ParseBOPs(s string) (BOPsLimit, error) {
 	return BOPsLimit{v * scale, share}, nil
 }
 
-// ParseSize reads bytes: "200KB", "1.5MB" (powers of 1000), "200KiB", "1MiB"
+// ParseSize reads bytes: "200KB", "200K", "1.5MB" (powers of 1000), "200KiB", "1MiB"
 // (powers of 1024), "200000" or "200000B".
-func ParseSize(s string) (float64, error) {
+func ParseSize(s string) (float64, error) { return parseBytes("size", s) }
+
+func parseBytes(what, s string) (float64, error) {
 	bad := func(why string) (float64, error) {
-		return 0, fmt.Errorf("size budget %q: %s; write bytes such as 200KB, 1.5MB, 200KiB or 200000", s, why)
+		return 0, fmt.Errorf("%s budget %q: %s; write bytes such as 200KB, 1.5MB, 200KiB or 200000", what, s, why)
 	}
 	number, scale, _ := cutUnit(s, map[string]float64{
-		"KB": 1e3, "MB": 1e6, "GB": 1e9, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "B": 1})
+		"K": 1e3, "M": 1e6, "G": 1e9, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "B": 1})
 	v, err := strconv.ParseFloat(number, 64)
 	if err != nil || math.IsNaN(v) || math.IsInf(v*scale, 0) {
 		return bad("not a number with a unit that is known")

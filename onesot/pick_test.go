@@ -33,7 +33,7 @@ func TestParseBOPs(t *testing.T) {
 
 func TestParseSize(t *testing.T) {
 	for s, want := range map[string]float64{
-		"200KB": 200e3, "200kB": 200e3, "1MB": 1e6, "1.5 MB": 1.5e6, "200KiB": 200 << 10, "1MiB": 1 << 20, "2GB": 2e9,
+		"200KB": 200e3, "200kB": 200e3, "200k": 200e3, "1MB": 1e6, "1.5 MB": 1.5e6, "200KiB": 200 << 10, "1MiB": 1 << 20, "2GB": 2e9,
 		"2000": 2000, "2000B": 2000, "0.0015KB": 1,
 	} {
 		if got, err := ParseSize(s); err != nil || got != want {
@@ -41,7 +41,7 @@ func TestParseSize(t *testing.T) {
 		}
 	}
 	for s, want := range map[string]string{
-		"": "not a number", "KB": "not a number", "200K": "not a number", "200KBB": "not a number", "0": "at least one byte",
+		"": "not a number", "KB": "not a number", "200KBB": "not a number", "0": "at least one byte",
 		"-1KB": "at least one byte", "NaN": "not a number", "InfMB": "not a number",
 	} {
 		_, err := ParseSize(s)
@@ -150,7 +150,7 @@ func TestPickIsBestThatFits(t *testing.T) {
 				best = i
 			}
 		}
-		got, err := f.Pick(Budget{&limit, &size, &drop})
+		got, err := f.Pick(Budget{MaxBOPs: &limit, MaxSize: &size, MaxDrop: &drop})
 		if best < 0 {
 			var none *InfeasibleError
 			if !errors.As(err, &none) || fits(none.Nearest.Point) {

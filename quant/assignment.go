@@ -32,6 +32,10 @@ func NewAssignment(s *Space, weightBits, inputBits []int) (Assignment, error) {
 				return Assignment{}, fmt.Errorf("assignment: layer %q: %d %s bits are not among its candidates %v",
 					s.names[k], c.bits, c.gate.Kind, c.gate.Bits)
 			}
+			if lead := s.leader(k, c.gate.Kind); lead < k && int(bits[2*lead+int(c.gate.Kind)]) != c.bits {
+				return Assignment{}, fmt.Errorf("assignment: layer %q: %d %s bits, but it is tied to layer %q, which has %d",
+					s.names[k], c.bits, c.gate.Kind, s.names[lead], bits[2*lead+int(c.gate.Kind)])
+			}
 			bits = append(bits, byte(c.bits))
 		}
 	}
@@ -64,7 +68,7 @@ func MaxAssignment(s *Space) Assignment {
 }
 
 // Choose builds an Assignment from candidate indices, one for the weights and
-// one for the input of every layer. It panics on an index that is not there.
+// one for the input of every layer; of tied gates the first layer's counts. It panics on an index that is not there.
 func Choose(s *Space, weight, input []int) Assignment {
 	if len(weight) != len(s.Layers) || len(input) != len(s.Layers) {
 		panic(fmt.Sprintf("quant.Choose: %d weight and %d input choices for %d layers",
@@ -72,7 +76,7 @@ func Choose(s *Space, weight, input []int) Assignment {
 	}
 	bits := make([]byte, 0, 2*len(s.Layers))
 	for k := range s.Layers {
-		bits = append(bits, byte(s.Weight[k][weight[k]]), byte(s.Input[k][input[k]]))
+		bits = append(bits, byte(s.Weight[k][weight[s.leader(k, Weight)]]), byte(s.Input[k][input[s.leader(k, Input)]]))
 	}
 	return Assignment{s.names, string(bits)}
 }

@@ -102,6 +102,9 @@ func (t *CostTable) Normalised() ([][][]float32, error) {
 
 // Cheapest is the child that costs least; of equals that with the narrower candidates.
 func Cheapest(t *CostTable) Assignment {
+	if t.Space.HasTies() {
+		return cheapestTied(t)
+	}
 	w, x := make([]int, len(t.Layers)), make([]int, len(t.Layers))
 	for k, rows := range t.Layers {
 		for i, row := range rows {

@@ -50,6 +50,7 @@ type Policy struct {
 	WeightBits  []int // candidates of the weights, ascending, 2 to 8
 	InputBits   []int // candidates of the inputs, ascending, 1 to 8
 	First, Last Pin   // of the first and the last layer of the net
+	Constraints Constraints
 }
 
 // DefaultPolicy searches 2, 4 and 8 bits and pins both ends of the net at 8/8.

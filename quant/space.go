@@ -45,6 +45,7 @@ type Gate struct {
 	Layer int // index into Space.Layers
 	Kind  Kind
 	Bits  []int // candidates, ascending
+	Tied  []int // further layers that this gate of Space.Gates chooses for
 }
 
 // Pinned reports that the gate has one candidate and so nothing to search.
@@ -58,6 +59,7 @@ type Space struct {
 	Weight [][]int // [layer] candidate bits of the weights
 	Input  [][]int // [layer] candidate bits of the input
 	names  []string
+	lead   [2][]int // [kind][layer] the layer whose gate chooses for it; nil: each its own
 }
 
 // NewSpace applies a policy to the layers of a net. A signed input has no 1-bit
@@ -85,6 +87,9 @@ func NewSpace(layers []Layer, p Policy) (*Space, error) {
 		s.Weight = append(s.Weight, w)
 		s.Input = append(s.Input, x)
 	}
+	if err := s.constrain(p.Constraints); err != nil {
+		return nil, fmt.Errorf("%s: %w", strings.TrimSpace("constraints "+p.Constraints.File), err)
+	}
 	return s, nil
 }
 
@@ -102,19 +107,38 @@ func checkLayer(l Layer) error {
 // Gate is the gate of one layer and kind, pinned or not.
 func (s *Space) Gate(layer int, k Kind) Gate {
 	if k == Weight {
-		return Gate{layer, k, s.Weight[layer]}
+		return Gate{Layer: layer, Kind: k, Bits: s.Weight[layer]}
 	}
-	return Gate{layer, k, s.Input[layer]}
+	return Gate{Layer: layer, Kind: k, Bits: s.Input[layer]}
 }
 
-// Gates lists the searched gates: layer by layer, the weights before the input.
+// leader is the layer whose gate chooses for a layer: itself where it is not tied.
+func (s *Space) leader(layer int, k Kind) int {
+	if s.lead[k] == nil {
+		return layer
+	}
+	return s.lead[k][layer]
+}
+
+// HasTies tells whether some gate chooses for more than one layer.
+func (s *Space) HasTies() bool { return s.lead[Weight] != nil || s.lead[Input] != nil }
+
+// Gates lists the searched gates: layer by layer, the weights before the input. Gates that are tied are one, that of the first
+// layer.
 func (s *Space) Gates() []Gate {
 	var gates []Gate
 	for layer := range s.Layers {
 		for _, k := range []Kind{Weight, Input} {
-			if g := s.Gate(layer, k); !g.Pinned() {
-				gates = append(gates, g)
+			g := s.Gate(layer, k)
+			if g.Pinned() || s.leader(layer, k) != layer {
+				continue
 			}
+			for other := layer + 1; other < len(s.Layers) && s.lead[k] != nil; other++ {
+				if s.lead[k][other] == layer {
+					g.Tied = append(g.Tied, other)
+				}
+			}
+			gates = append(gates, g)
 		}
 	}
 	return gates
@@ -131,15 +155,6 @@ func (s *Space) Searched() []int {
 	return layers
 }
 
-// MaxCandidates is the greatest number of candidates that any gate has.
-func (s *Space) MaxCandidates() int {
-	n := 0
-	for k := range s.Layers {
-		n = max(n, len(s.Weight[k]), len(s.Input[k]))
-	}
-	return n
-}
-
 // Only is the space that has one child, a, left.
 func (s *Space) Only(a Assignment) *Space {
 	one := &Space{Layers: s.Layers, names: s.names}
@@ -149,4 +164,28 @@ func (s *Space) Only(a Assignment) *Space {
 		one.Input = append(one.Input, s.Input[k][j:j+1:j+1])
 	}
 	return one
+}
+
+// SpaceOf is the space whose candidates are the widths that some children of one net use. It knows the layers' names and nothing
+// else of them. No children, or children of different nets, are an error.
+func SpaceOf(children []Assignment) (*Space, error) {
+	if len(children) == 0 || children[0].IsZero() {
+		return nil, fmt.Errorf("space: there are no children")
+	}
+	s := &Space{names: children[0].names}
+	for k, name := range s.names {
+		var w, x []int
+		for _, a := range children {
+			if !slices.Equal(a.names, s.names) {
+				return nil, fmt.Errorf("space: children of different nets")
+			}
+			wbits, xbits := a.Bits(k)
+			w, x = append(w, wbits), append(x, xbits)
+		}
+		slices.Sort(w)
+		slices.Sort(x)
+		s.Layers = append(s.Layers, Layer{Name: name})
+		s.Weight, s.Input = append(s.Weight, slices.Compact(w)), append(s.Input, slices.Compact(x))
+	}
+	return s, nil
 }

@@ -5,6 +5,7 @@ import (
 	"image/color"
 	"math"
 	"slices"
+	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -15,10 +16,11 @@ import (
 	"vimps-gpu/onesot/report/chart"
 )
 
-// frontPicture shows cost against accuracy twice: on the validation split, which
+// frontPicture shows cost against accuracy, or PSNR, twice: on the validation split, which
 // chose the front, and on the test split, which is only reported.
 func (r *Report) frontPicture() (picture, error) {
 	var panels []panel
+	m := r.Front.Metric
 	for _, split := range []struct {
 		title    string
 		accuracy func(onesot.Point) float64
@@ -28,7 +30,7 @@ func (r *Report) frontPicture() (picture, error) {
 		{"Test split (is only reported)", func(p onesot.Point) float64 { return p.AccuracyTest }, func(a onesot.Accuracy) float64 { return a.Test }},
 	} {
 		b := &frontPanel{front: r.Front, accuracy: split.accuracy}
-		b.plot = newPlot(r.costLabel(), "accuracy, %")
+		b.plot = newPlot(r.costLabel(), m.Name()+", "+m.Unit())
 		chart.AddGrid(b.plot)
 		if r.costsArePositive() { // a user's table may hold zeros
 			b.plot.X.Scale, b.plot.X.Tick.Marker = plot.LogScale{}, chart.LogTicks{}
@@ -37,15 +39,18 @@ func (r *Report) frontPicture() (picture, error) {
 			return picture{}, err
 		}
 		if r.Front.FP32 != nil {
-			b.addLevel("fp32", 100*split.fp32(*r.Front.FP32))
+			b.addLevel("fp32", m.Scale()*split.fp32(*r.Front.FP32), vg.Points(5), vg.Points(3))
+		}
+		if r.Front.Bicubic != nil {
+			b.addLevel("bicubic", m.Scale()*split.fp32(*r.Front.Bicubic), vg.Points(1), vg.Points(3))
 		}
 		panels = append(panels, panel{b.plot, split.title, b.keys})
 	}
-	shareRange(panels)
+	shareRange(panels, m)
 	img, c := chart.Canvas(920, 420)
 	drawRow(c, panels)
 	png, err := chart.PNG(img)
-	return picture{"front.png", "Accuracy against cost",
+	return picture{"front.png", strings.ToUpper(m.Name()[:1]) + m.Name()[1:] + " against cost",
 		"Each dot is a child of the one supernet. The line joins those that no other child beats on the validation split.", png}, err
 }
 
@@ -70,7 +75,7 @@ func (r *Report) costLabel() string {
 }
 
 // shareRange gives all panels the same axes, with a little room at the ends.
-func shareRange(panels []panel) {
+func shareRange(panels []panel, m onesot.Metric) {
 	x, y := panels[0].plot.X, panels[0].plot.Y
 	for _, p := range panels {
 		x.Min, x.Max = min(x.Min, p.plot.X.Min), max(x.Max, p.plot.X.Max)
@@ -79,7 +84,10 @@ func shareRange(panels []panel) {
 	room := max(0.5, (y.Max-y.Min)*0.04)
 	for _, p := range panels {
 		p.plot.X.Min, p.plot.X.Max = x.Min/1.12, x.Max*1.12
-		p.plot.Y.Min, p.plot.Y.Max = y.Min-room, min(y.Max+room, 100+room/2)
+		p.plot.Y.Min, p.plot.Y.Max = y.Min-room, y.Max+room
+		if m == onesot.ByAccuracy {
+			p.plot.Y.Max = min(p.plot.Y.Max, 100+room/2)
+		}
 	}
 }
 
@@ -94,7 +102,7 @@ type frontPanel struct {
 func (b *frontPanel) place(points []onesot.Point) plotter.XYs {
 	var xys plotter.XYs
 	for _, p := range points {
-		xys = append(xys, plotter.XY{X: p.Cost / b.front.Cost.Max, Y: 100 * b.accuracy(p)})
+		xys = append(xys, plotter.XY{X: p.Cost / b.front.Cost.Max, Y: b.front.Metric.Scale() * b.accuracy(p)})
 	}
 	return xys
 }
@@ -192,9 +200,9 @@ func crowd(before plotter.XYs, at plotter.XY) (n int) {
 }
 
 // addLevel draws a horizontal line right across the panel.
-func (b *frontPanel) addLevel(name string, y float64) {
+func (b *frontPanel) addLevel(name string, y float64, dashes ...vg.Length) {
 	level := plotter.NewFunction(func(float64) float64 { return y })
-	level.Color, level.Width, level.Dashes = color.Black, vg.Points(1), []vg.Length{vg.Points(5), vg.Points(3)}
+	level.Color, level.Width, level.Dashes = color.Black, vg.Points(1), dashes
 	level.Samples = 2
 	b.plot.Add(level)
 	b.plot.Y.Min, b.plot.Y.Max = min(b.plot.Y.Min, y), max(b.plot.Y.Max, y)

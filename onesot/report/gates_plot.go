@@ -68,6 +68,9 @@ func (r *Report) piPicture() (picture, error) {
 	index := map[gateKey]int{}
 	for i, g := range r.Space.Gates() {
 		index[gateKey{g.Layer, g.Kind}] = i
+		for _, tied := range g.Tied {
+			index[gateKey{tied, g.Kind}] = i
+		}
 	}
 	png, err := r.gatePicture(28, 0.22, func(layer, eta int, k quant.Kind) []share {
 		g := r.Space.Gate(layer, k)

@@ -19,6 +19,10 @@ type page struct {
 	Pictures []pagePicture
 	Children []pageChild
 	Colours  []bitColour
+
+	Explore    explore
+	Script     template.JS
+	ScriptHash template.HTMLAttr
 }
 
 type pagePicture struct {
@@ -46,14 +50,13 @@ type pageBits struct {
 // writePage fills the template. Names from files are escaped by html/template.
 func (r *Report) writePage(w io.Writer, pictures []picture) error {
 	t, err := template.New("page").Funcs(template.FuncMap{
-		"percent": func(share float64) string { return fmt.Sprintf("%.2f", 100*share) },
-		"short":   func(v float64) string { return fmt.Sprintf("%.4g", v) },
-		"count":   onesot.HumanCount,
+		"short": func(v float64) string { return fmt.Sprintf("%.4g", v) },
+		"count": onesot.HumanCount,
 	}).Parse(pageText)
 	if err != nil {
 		return err
 	}
-	content := page{Report: r}
+	content := page{Report: r, Explore: r.explore(), Script: script(), ScriptHash: template.HTMLAttr(exploreHash())}
 	for _, p := range pictures {
 		// Safe as a URL: nothing but our own PNG in base64.
 		source := template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(p.PNG))

@@ -18,6 +18,7 @@ import (
 // Space are needed; a picture whose data is missing is left out.
 type Report struct {
 	Title     string
+	Dir       string // of the run, for the commands that the page shows
 	Front     *onesot.Front
 	Baselines []Baseline
 	Space     *quant.Space

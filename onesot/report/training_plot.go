@@ -7,6 +7,7 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
+	"vimps-gpu/onesot"
 	"vimps-gpu/onesot/report/chart"
 )
 
@@ -19,14 +20,18 @@ type curve struct {
 // trainingPicture shows how the terms of the objective, the gates' entropy and
 // the cost went over the epochs.
 func (r *Report) trainingPicture() (picture, error) {
+	unit := "nats"
+	if r.Front.Metric == onesot.ByPSNR {
+		unit = "pixel difference (black to white = 1)"
+	}
 	rows := [][]struct {
 		title, axis string
 		curves      []curve
 	}{{
-		{"Loss", "nats", []curve{
+		{"Loss", unit, []curve{
 			{"task", func(m MetricRow) float64 { return m.Task }},
 			{"whole objective", func(m MetricRow) float64 { return m.Loss }}}},
-		{"Other terms of the objective", "nats", []curve{
+		{"Other terms of the objective", unit, []curve{
 			{"hardware", func(m MetricRow) float64 { return m.Hardware }},
 			{"prior", func(m MetricRow) float64 { return m.Prior }},
 			{"similarity", func(m MetricRow) float64 { return m.Similarity }}}},

@@ -19,7 +19,7 @@ CUDA_ENV := CGO_CFLAGS="-O2 -g -I$(CURDIR)/cuda/driver/compat -I$(CUDA)/include"
 export STATICCHECK
 SIM_LIBCUDA := $(CURDIR)/build/sim/libcuda.so.1
 
-.PHONY: build demo test test-sim lint cuda-toolchain cuda-env kernels sass-budget sim sim-tests bench bench-torch gpu-bundle fuzz size clean
+.PHONY: build demo test test-sim lint onnxruntime cuda-toolchain cuda-env kernels sass-budget sim sim-tests bench bench-torch gpu-bundle fuzz size clean
 
 # The program.
 build: $(if $(TAGS),$(if $(NVCC),kernels))
@@ -38,7 +38,7 @@ demo: build
 
 # Everything that is checked. test-sim says loudly what it leaves out where something is missing.
 test: lint
-	go test ./...
+	@nn/onnx/test.sh
 	@$(MAKE) --no-print-directory test-sim
 
 # The CUDA kernels, without a GPU: all of them compiled and their machine code held to kernels/sass_budget.json, and the program with them
@@ -51,6 +51,10 @@ lint:
 	go vet ./...
 	@if go run $(STATICCHECK) -version >/dev/null 2>&1; then echo go run $(STATICCHECK) ./...; go run $(STATICCHECK) ./...; \
 	else echo "note: staticcheck cannot be had here, skipped"; fi
+
+# onnxruntime, onnx and tensorboard into .python, for the tests: some 250 MB, once, without root.
+onnxruntime:
+	nn/onnx/onnxruntime.sh $(CURDIR)/.python
 
 # NVIDIA's compiler and header into .cuda: some 110 MB, once, without root.
 cuda-toolchain:

@@ -15,7 +15,7 @@ import (
 
 func showCommand() *cli.Command {
 	flags := []cli.Flag{
-		&cli.StringFlag{Name: "model", Usage: "the net, see vimps-gpu models", Value: defaultModel},
+		&cli.StringFlag{Name: "model", Usage: "the net, see vimps-gpu models, or `FILE`.onnx", Value: defaultModel},
 		&cli.StringFlag{Name: "data", Usage: "images that the net is built for", DefaultText: "the size that the model is made for"},
 		jsonFlag(),
 	}
@@ -23,7 +23,7 @@ func showCommand() *cli.Command {
 		Name:        "show",
 		Usage:       "show a net before any training: layers, gates, costs",
 		Description: describe("Lists every quantized layer with its output, multiply-accumulates, weights and candidate bits, and what uniform\nbits would cost.", "vimps-gpu show --model resnet20 --weight-bits 2,3,4,8"),
-		Flags:       append(flags, settingFlags(spaceSettings())...),
+		Flags:       append(append(flags, constraintsFlag()), settingFlags(spaceSettings())...),
 		Action:      show,
 	}
 }
@@ -36,6 +36,7 @@ type shown struct {
 	Weights int64        `json:"weights"`
 	Gates   int          `json:"searched_gates"`
 	Layers  []shownLayer `json:"layers"`
+	Notes   []string     `json:"notes,omitempty"` // of the import of an ONNX file
 	Costs   []shownCost  `json:"costs"`
 }
 
@@ -48,6 +49,8 @@ type shownLayer struct {
 	WeightBits []int  `json:"weight_bits"`
 	InputBits  []int  `json:"input_bits"`
 	Signed     bool   `json:"signed_input"`
+	Pinned     string `json:"pinned,omitempty"`            // why its bits are not searched
+	Shared     string `json:"shares_input_with,omitempty"` // first layer that reads the same value
 }
 
 type shownCost struct {
@@ -55,6 +58,7 @@ type shownCost struct {
 	BOPs      float64 `json:"bops"`
 	Relative  float64 `json:"relative_bops"`
 	SizeBytes float64 `json:"size_bytes"`
+	Memory    float64 `json:"memory_bytes"` // peak of activations, see quant.Memory
 }
 
 func show(c *cli.Context) error {
@@ -66,7 +70,7 @@ func show(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	g, err := m.Graph(shape.H, shape.W, shape.C, shape.Classes)
+	g, err := m.Graph(model.Input{H: shape.H, W: shape.W, C: shape.C, Classes: shape.Classes, Scale: shape.Scale})
 	if err != nil {
 		return asUsage(err)
 	}
@@ -79,6 +83,10 @@ func show(c *cli.Context) error {
 		return asUsage(err)
 	}
 	out := describeNet(m.Name, shape, g, space)
+	if out.Notes, err = m.Notes(model.Input{H: shape.H, W: shape.W, C: shape.C}); err != nil {
+		return err
+	}
+	sayWhy(out.Layers, g, space, config)
 	if c.Bool("json") {
 		return writeJSON(c.App.Writer, out)
 	}
@@ -96,33 +104,40 @@ func describeNet(name string, shape imageShape, g *nn.Graph, space *quant.Space)
 		out.MACs += l.MACs
 		out.Weights += l.Weights
 	}
-	bops, size := quant.BOPs(space), quant.SizeBytes(space)
+	bops, size, memory := quant.BOPs(space), quant.SizeBytes(space), g.Memory()
 	for b := quant.MaxBits; b >= quant.MinWeightBits; b-- {
 		if a, err := quant.Uniform(space, b, b); err == nil { // not all layers have every width as a candidate
-			out.Costs = append(out.Costs, shownCost{fmt.Sprintf("W%dA%d", b, b), bops.Cost(a), bops.Relative(a), size.Cost(a)})
+			out.Costs = append(out.Costs, shownCost{fmt.Sprintf("W%dA%d", b, b), bops.Cost(a), bops.Relative(a), size.Cost(a), memory.Peak(a)})
 		}
 	}
 	return out
 }
 
 func printNet(w io.Writer, s shown) error {
-	fmt.Fprintf(w, "%s for images of %dx%dx%d in %d classes: %s MACs, %s weights, %d searched gates\n", s.Model, s.Image.H, s.Image.W, s.Image.C,
-		s.Image.Classes, onesot.HumanCount(float64(s.MACs)), onesot.HumanCount(float64(s.Weights)), s.Gates)
-	rows := [][]string{{"layer", "filter/stride", "output", "MACs", "weights", "weight bits", "input bits"}}
+	what := fmt.Sprintf("in %d classes", s.Image.Classes)
+	if s.Image.Scale > 0 {
+		what = fmt.Sprintf("to make %d times larger", s.Image.Scale)
+	}
+	fmt.Fprintf(w, "%s for images of %dx%dx%d %s: %s MACs, %s weights, %d searched gates\n", s.Model, s.Image.H, s.Image.W, s.Image.C,
+		what, onesot.HumanCount(float64(s.MACs)), onesot.HumanCount(float64(s.Weights)), s.Gates)
+	rows := [][]string{{"layer", "filter/stride", "output", "MACs", "weights", "weight bits", "input bits", "searched"}}
 	for _, l := range s.Layers {
 		input := bitList(l.InputBits)
 		if l.Signed {
 			input += " signed"
 		}
-		rows = append(rows, []string{l.Name, l.Filter, l.Output, onesot.HumanCount(float64(l.MACs)), onesot.HumanCount(float64(l.Weights)), bitList(l.WeightBits), input})
+		rows = append(rows, []string{l.Name, l.Filter, l.Output, onesot.HumanCount(float64(l.MACs)), onesot.HumanCount(float64(l.Weights)), bitList(l.WeightBits), input, searched(l)})
 	}
 	if err := table(w, rows); err != nil {
 		return err
 	}
+	for _, n := range s.Notes {
+		fmt.Fprintf(w, "note: %s\n", n)
+	}
 	fmt.Fprintln(w)
-	costs := [][]string{{"uniform", "BOPs", "relative", "size"}}
+	costs := [][]string{{"uniform", "BOPs", "relative", "size", "activations"}}
 	for _, k := range s.Costs {
-		costs = append(costs, []string{k.Child, onesot.HumanCount(k.BOPs), fmt.Sprintf("%.4f", k.Relative), humanBytes(k.SizeBytes)})
+		costs = append(costs, []string{k.Child, onesot.HumanCount(k.BOPs), fmt.Sprintf("%.4f", k.Relative), humanBytes(k.SizeBytes), humanBytes(k.Memory)})
 	}
 	return table(w, costs)
 }

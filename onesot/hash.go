@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+
+	"vimps-gpu/nn/onnx"
 )
 
 // HashFile is the sha256 of a regular file, as run.json records those that a run reads.
@@ -21,6 +24,28 @@ func HashFile(path string) (string, error) {
 	h := sha256.New()
 	if _, err := io.Copy(h, f); err != nil {
 		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// HashModel is HashFile of an ONNX file or, where tensors of it lie in other files, the sha256 of all their hashes, so that neither can change
+// unseen.
+func HashModel(path string) (string, error) {
+	hash, err := HashFile(path)
+	if err != nil {
+		return "", err
+	}
+	m, err := onnx.Read(path)
+	if err != nil || len(m.External) == 0 {
+		return hash, err
+	}
+	h := sha256.New()
+	fmt.Fprintln(h, hash)
+	for _, name := range m.External {
+		if hash, err = HashFile(filepath.Join(filepath.Dir(path), name)); err != nil {
+			return "", err
+		}
+		fmt.Fprintln(h, hash, name)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }

@@ -109,7 +109,7 @@ func newTraining(dev *cuda.Device, o StepOptions, net string) (*training, *nn.Gr
 	if err != nil {
 		return nil, nil, err
 	}
-	graph, err := m.Graph(o.H, o.W, o.C, o.Classes)
+	graph, err := m.Graph(model.Input{H: o.H, W: o.W, C: o.C, Classes: o.Classes})
 	if err != nil {
 		return nil, nil, err
 	}

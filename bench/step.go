@@ -71,7 +71,7 @@ func Steps(dev *cuda.Device, o StepOptions, after func(StepTime)) (*StepReport, 
 	if err != nil {
 		return nil, err
 	}
-	g, err := m.Graph(o.H, o.W, o.C, o.Classes)
+	g, err := m.Graph(model.Input{H: o.H, W: o.W, C: o.C, Classes: o.Classes})
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ func TestConvGFLOP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := m.Graph(32, 32, 3, 10)
+	g, err := m.Graph(model.Input{H: 32, W: 32, C: 3, Classes: 10})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func App(stdout, stderr io.Writer) *cli.App {
 		ExitErrHandler:  func(*cli.Context, error) {}, // Main maps errors to codes
 		HideHelpCommand: true,
 		Commands: []*cli.Command{
-			searchCommand(), sweepCommand(), pickCommand(), finetuneCommand(), evalCommand(), showCommand(),
+			searchCommand(), sweepCommand(), pickCommand(), finetuneCommand(), exportCommand(), verifyCommand(), evalCommand(), showCommand(), profileCommand(),
 			modelsCommand(), dataCommand(), benchCommand(), devicesCommand(), versionCommand(),
 		},
 		Action: noCommand,
@@ -59,9 +59,11 @@ func prepare(commands []*cli.Command) {
 		c.OnUsageError = usageFromFlags
 		c.HideHelpCommand = true
 		if c.Subcommands != nil {
-			c.Action, c.HideHelpCommand = noCommand, true
 			prepare(c.Subcommands)
-			continue
+			if c.Action == nil {
+				c.Action = noCommand
+				continue
+			}
 		}
 		c.Description += "\n\n" + exitCodes
 		action := c.Action

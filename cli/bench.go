@@ -14,7 +14,7 @@ import (
 )
 
 func benchCommand() *cli.Command {
-	return &cli.Command{Name: "bench", Usage: "compare search systems; measure speed", Subcommands: []*cli.Command{benchRunCommand(), benchStepCommand(), benchGPUCommand(), benchGPUReportCommand()}}
+	return &cli.Command{Name: "bench", Usage: "compare search systems; measure speed", Subcommands: []*cli.Command{benchRunCommand(), benchStepCommand(), benchLoaderCommand(), benchGPUCommand(), benchGPUReportCommand()}}
 }
 
 func benchStepCommand() *cli.Command {
@@ -56,6 +56,9 @@ func benchStep(c *cli.Context) error {
 	shape, err := shapeFor(c, config.Model)
 	if err != nil {
 		return err
+	}
+	if shape.Scale > 0 {
+		return usagef("--model %s: bench step times nets that classify images, not super-resolution", config.Model)
 	}
 	dev, err := openDevice(c, c.App.ErrWriter)
 	if err != nil {

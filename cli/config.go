@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +13,7 @@ import (
 
 	"vimps-gpu/cuda"
 	"vimps-gpu/nn/data"
+	"vimps-gpu/nn/model"
 	"vimps-gpu/onesot"
 	"vimps-gpu/onesot/method"
 	"vimps-gpu/quant"
@@ -37,9 +40,9 @@ func defaultConfig(system onesot.System, model string) onesot.Config {
 // netFlags choose the net, its data and its weights.
 func netFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "model", Usage: "the net, see vimps-gpu models", DefaultText: defaultModel},
+		&cli.StringFlag{Name: "model", Usage: "the net, see vimps-gpu models, or `FILE`.onnx", DefaultText: defaultModel},
 		&cli.StringFlag{Name: "data", Usage: "the images, see vimps-gpu data", DefaultText: defaultData},
-		&cli.StringFlag{Name: "weights", Usage: "`FILE`.safetensors with the fp32 net; without it the fp32 net is trained first"},
+		&cli.StringFlag{Name: "weights", Usage: "`FILE`.safetensors or .onnx with the fp32 net; without it that of --model FILE.onnx is taken, or the fp32 net is trained first"},
 	}
 }
 
@@ -69,6 +72,11 @@ func newConfig(c *cli.Context) (onesot.Config, onesot.System, error) {
 		return onesot.Config{}, nil, asUsage(fmt.Errorf("--%w", err))
 	}
 	config := defaultConfig(system, cmp.Or(c.String("model"), defaultModel))
+	config.Weights = modelFile(config.Model) // which holds them; --weights may name others
+	if config.Weights != "" && strings.HasPrefix(c.String("data"), "sr:") {
+		config.Settings = system.Defaults(onesot.ModelSettings("espcn")) // a net of one's own that makes images larger
+		config.Settings.Method = onesot.Method(system.Name())
+	}
 	if err := applyFlags(c, &config); err != nil {
 		return config, nil, err
 	}
@@ -80,6 +88,11 @@ func applyFlags(c *cli.Context, config *onesot.Config) error {
 	for name, field := range map[string]*string{"model": &config.Model, "data": &config.Data, "weights": &config.Weights, "cost": &config.Cost} {
 		if c.IsSet(name) {
 			*field = c.String(name)
+		}
+	}
+	if path := c.String("constraints"); path != "" {
+		if err := readConstraints(path, config); err != nil {
+			return err
 		}
 	}
 	if c.Bool("no-recalibrate") {
@@ -98,6 +111,22 @@ func applyFlags(c *cli.Context, config *onesot.Config) error {
 	return asUsage(config.Settings.Check())
 }
 
+func constraintsFlag() cli.Flag {
+	return &cli.StringFlag{Name: "constraints", Usage: "`FILE`.toml that pins, forbids or ties the bits of layers by their names"}
+}
+
+func readConstraints(path string, config *onesot.Config) error {
+	rules, err := quant.ReadConstraints(path)
+	if err == nil {
+		config.RulesHash, err = onesot.HashFile(path)
+	}
+	if err != nil {
+		return wrapFlag("constraints", err)
+	}
+	config.Constraints, config.Rules = path, &rules
+	return nil
+}
+
 // parseBits reads candidate bit widths in the range of their kind.
 func parseBits(flag, text string) ([]int, error) {
 	if flag == "weight-bits" {
@@ -106,23 +135,45 @@ func parseBits(flag, text string) ([]int, error) {
 	return quant.ParseBits(text, quant.MinInputBits, quant.MaxBits)
 }
 
-// describeInputs adds what the data, the weights and the device say of themselves.
-func describeInputs(config *onesot.Config, dev *cuda.Device, set *data.Set) error {
+// describeInputs adds what the data, the weights and the device say of themselves. Weights that are gone keep the hash that they had, where
+// they may be gone.
+func describeInputs(config *onesot.Config, dev *cuda.Device, set *data.Set, weightsMayBeGone bool) error {
 	config.DataHash, config.Device, config.Arithmetic = set.Hash, dev.Name(), dev.Arithmetic()
+	_, table := quant.CostFile(config.Cost)
 	for _, file := range []struct {
 		flag, path string
 		hash       *string
-	}{{"cost", config.Cost, &config.CostHash}, {"weights", config.Weights, &config.WeightsHash}} {
+	}{{"cost", table, &config.CostHash}, {"weights", config.Weights, &config.WeightsHash}, {"model", modelFile(config.Model), &config.ModelHash}} {
 		if file.path == "" {
+			*file.hash = ""
 			continue
 		}
-		hash, err := onesot.HashFile(file.path)
+		hash, err := hashOf(file.path)
+		if weightsMayBeGone && file.flag == "weights" && errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		if err != nil {
 			return wrapFlag(file.flag, err)
 		}
 		*file.hash = hash
 	}
 	return nil
+}
+
+// hashOf is the sha256 of a file; where it is of ONNX, with the tensors outside of it.
+func hashOf(path string) (string, error) {
+	if model.IsFile(path) {
+		return onesot.HashModel(path)
+	}
+	return onesot.HashFile(path)
+}
+
+// modelFile is the file that a model is read from; "" where the program knows it by name.
+func modelFile(name string) string {
+	if model.IsFile(name) {
+		return name
+	}
+	return ""
 }
 
 // resumedConfig is the configuration of the run in dir with the flags given now; the two must agree. Data and
@@ -154,12 +205,14 @@ func resumedConfig(c *cli.Context, dir string, dev *cuda.Device) (onesot.Config,
 	if err := applySystemFlags(c, system, &now); err != nil {
 		return fail(err)
 	}
+	if old.Weights != "" && old.Weights == modelFile(old.Model) && !c.IsSet("weights") {
+		now.Weights = modelFile(now.Model) // which holds them, wherever it is now
+	}
 	set, err := data.Open(now.Data)
 	if err != nil {
 		return fail(err)
 	}
-	err = describeInputs(&now, dev, set)
-	if gone := errors.Is(err, fs.ErrNotExist) && !c.IsSet("weights"); err != nil && !gone {
+	if err := describeInputs(&now, dev, set, !c.IsSet("weights")); err != nil {
 		return fail(err)
 	}
 	compared := now
@@ -169,13 +222,33 @@ func resumedConfig(c *cli.Context, dir string, dev *cuda.Device) (onesot.Config,
 	if now.WeightsHash == old.WeightsHash {
 		compared.Weights = old.Weights
 	}
-	if now.CostHash == old.CostHash {
+	if now.ModelHash == old.ModelHash && model.IsFile(now.Model) && model.IsFile(old.Model) {
+		compared.Model = old.Model
+	}
+	if sameName := costName(now.Cost) == costName(old.Cost); sameName && now.CostHash == old.CostHash {
 		compared.Cost = old.Cost
 	}
+	if sameRules(now.Rules, old.Rules) {
+		compared.Constraints, compared.RulesHash = old.Constraints, old.RulesHash
+	}
+	compared.Rules = old.Rules // the hash says it
 	if diff := old.Differences(compared); len(diff) > 0 {
 		return fail(otherSettings(dir, strings.Join(diff, "; ")))
 	}
 	return now, system, set, nil
+}
+
+// sameRules compares what constraints say, not where they lie or how they are written.
+func sameRules(a, b *quant.Constraints) bool {
+	x, err1 := json.Marshal(a)
+	y, err2 := json.Marshal(b)
+	return err1 == nil && err2 == nil && bytes.Equal(x, y)
+}
+
+// costName is what a cost is called, without where its table lies.
+func costName(spec string) string {
+	name, _ := quant.CostFile(spec)
+	return name
 }
 
 func otherSettings(dir, differences string) error {

@@ -2,9 +2,9 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
-	"strconv"
 
 	"github.com/urfave/cli/v2"
 
@@ -43,13 +43,13 @@ func eval(c *cli.Context) error {
 		return usagef("--recalibrate and --no-recalibrate exclude each other")
 	}
 	asked := 0
-	for _, name := range []string{"child", "assignment", "uniform", "point", "fp32"} {
+	for _, name := range []string{"child", "assignment", "uniform", "point", "budget", "fp32"} {
 		if c.IsSet(name) {
 			asked++
 		}
 	}
 	if asked != 1 {
-		return usagef("eval: give exactly one of --child, --assignment, --uniform, --point and --fp32")
+		return usagef("eval: give exactly one of --child, --assignment, --uniform, --point, --budget and --fp32")
 	}
 	if c.Bool("fp32") && c.Bool("integer") {
 		return usagef("--integer: an fp32 net has no codes; it goes with a child")
@@ -68,19 +68,39 @@ func eval(c *cli.Context) error {
 	return evalChild(c)
 }
 
-// evaluated is an evaluation of a child as JSON.
+// evaluated is an evaluation of a child.
 type evaluated struct {
-	Run         string `json:"run"`
-	Recalibrate bool   `json:"recalibrated"`
+	Run         string
+	Recalibrate bool
 	onesot.Point
-	Integer *integerScore `json:"integer,omitempty"` // with --integer
+	Integer *integerScore // with --integer
 }
 
 // integerScore is how the child does by exact integer arithmetic.
 type integerScore struct {
-	Val     float64 `json:"accuracy_val"`
-	Test    float64 `json:"accuracy_test"`
-	LossVal float64 `json:"loss_val"`
+	onesot.Accuracy
+	LossVal float64
+}
+
+// MarshalJSON is the fields of all parts side by side.
+func (e evaluated) MarshalJSON() ([]byte, error) {
+	parts := []any{struct {
+		Run         string `json:"run"`
+		Recalibrate bool   `json:"recalibrated"`
+	}{e.Run, e.Recalibrate}, e.Point}
+	if e.Integer != nil {
+		parts = append(parts, struct {
+			Integer *integerScore `json:"integer"`
+		}{e.Integer})
+	}
+	return joinObjects(parts...)
+}
+
+// MarshalJSON is like that of evaluated.
+func (s integerScore) MarshalJSON() ([]byte, error) {
+	return joinObjects(s.Accuracy, struct {
+		LossVal float64 `json:"loss_val"`
+	}{s.LossVal})
 }
 
 func (s *session) evaluate(ctx context.Context, child quant.Assignment, eta float64, integer bool) (evaluated, error) {
@@ -94,7 +114,8 @@ func (s *session) evaluate(ctx context.Context, child quant.Assignment, eta floa
 		if err != nil {
 			return e, usagef("--integer: %w", err)
 		}
-		e.Integer = &integerScore{val.Accuracy(), test.Accuracy(), val.Loss}
+		m := s.search.Metric()
+		e.Integer = &integerScore{onesot.Accuracy{Metric: m, Val: m.Of(val), Test: m.Of(test)}, val.Loss}
 	}
 	return e, nil
 }
@@ -118,11 +139,11 @@ func evalChild(c *cli.Context) error {
 		return writeJSON(c.App.Writer, e)
 	}
 	w := c.App.Writer
-	fmt.Fprintf(w, "accuracy: val %s %%, test %s %%; %s\n", percent(e.AccuracyVal), percent(e.AccuracyTest), recalibrated(*settings))
+	fmt.Fprintf(w, "%s: %s; %s\n", e.Metric.Name(), valAndTest(e.Point.Accuracy()), recalibrated(*settings))
 	if e.Integer != nil {
-		fmt.Fprintf(w, "by integer arithmetic: val %s %%, test %s %%\n", percent(e.Integer.Val), percent(e.Integer.Test))
+		fmt.Fprintf(w, "by integer arithmetic: %s\n", valAndTest(e.Integer.Accuracy))
 	}
-	fmt.Fprintf(w, "costs: %s BOPs (%.4f of the all-maximum child's), %s\n", onesot.HumanCount(e.BOPs), e.RelativeBOPs, humanBytes(e.SizeBytes))
+	fmt.Fprintf(w, "costs: %s BOPs (%.4f of the all-maximum child's), %s, activations %s\n", onesot.HumanCount(e.BOPs), e.RelativeBOPs, humanBytes(e.SizeBytes), humanBytes(e.MemoryBytes))
 	return table(w, bitRows(child))
 }
 
@@ -173,6 +194,13 @@ func (s *session) child(c *cli.Context) (a quant.Assignment, eta float64, err er
 	if err != nil {
 		return a, 0, err
 	}
+	if c.IsSet("budget") {
+		p, err := pickPoint(c, f)
+		if err == nil {
+			a, err = s.search.Space.Fit(p.Assignment)
+		}
+		return a, p.Eta, err
+	}
 	n := c.Int("point")
 	if n < 0 || n >= len(f.Points) {
 		return a, 0, usagef("--point %d: the front of %s has points 0 to %d", n, s.run.Dir, len(f.Points)-1)
@@ -191,13 +219,31 @@ type evaluatedFP32 struct {
 	Test        float64 `json:"accuracy_test"`
 	TestRight   int     `json:"test_right"`
 	TestImages  int     `json:"test_images"`
+
+	metric onesot.Metric
+}
+
+// MarshalJSON names the values by the metric.
+func (e evaluatedFP32) MarshalJSON() ([]byte, error) {
+	type plain evaluatedFP32
+	if e.metric == onesot.ByAccuracy {
+		return json.Marshal(plain(e))
+	}
+	return joinObjects(struct {
+		Model       string `json:"model"`
+		Data        string `json:"data"`
+		Weights     string `json:"weights"`
+		Recalibrate bool   `json:"recalibrated"`
+	}{e.Model, e.Data, e.Weights, e.Recalibrate}, onesot.Accuracy{Metric: e.metric, Val: e.Val, Test: e.Test}, struct {
+		TestImages int `json:"test_images"`
+	}{e.TestImages})
 }
 
 func evalFP32(c *cli.Context) error {
 	if c.IsSet("run") {
 		return usagef("--fp32: give --model, --weights and --data instead of --run; a run's front.json tells its fp32 accuracy")
 	}
-	if !c.IsSet("weights") {
+	if !c.IsSet("weights") && !model.IsFile(c.String("model")) {
 		return usagef("--fp32: give the net by --weights FILE.safetensors")
 	}
 	config, _, err := newConfig(c)
@@ -224,7 +270,12 @@ func evalFP32(c *cli.Context) error {
 	if c.Bool("json") {
 		return writeJSON(c.App.Writer, out)
 	}
-	fmt.Fprintf(c.App.Writer, "accuracy: val %s %%, test %s %% (%d of %d right)\n", percent(out.Val), percent(out.Test), out.TestRight, out.TestImages)
+	what := valAndTest(onesot.Accuracy{Metric: out.metric, Val: out.Val, Test: out.Test})
+	if out.metric == onesot.ByPSNR {
+		fmt.Fprintf(c.App.Writer, "%s: %s (%d images)\n", out.metric.Name(), what, out.TestImages)
+	} else {
+		fmt.Fprintf(c.App.Writer, "%s: %s (%d of %d right)\n", out.metric.Name(), what, out.TestRight, out.TestImages)
+	}
 	return nil
 }
 
@@ -234,18 +285,16 @@ func scoreFP32(c *cli.Context, dev *cuda.Device, config onesot.Config, set *data
 	if err != nil {
 		return out, asUsage(err)
 	}
-	g, err := m.Graph(set.Train.H(), set.Train.W(), set.Train.C(), len(set.Classes))
+	g, err := m.Graph(model.Input{H: set.Train.H(), W: set.Train.W(), C: set.Train.C(), Classes: len(set.Classes), Scale: set.Scale})
 	if err != nil {
 		return out, asUsage(err)
 	}
 	p := nn.NewParams(dev, g, nn.Config{})
-	unused, err := loadWeights(p, config.Weights)
+	report, err := loadWeights(p, config.Weights)
 	if err != nil {
 		return out, err
 	}
-	if len(unused) > 0 {
-		fmt.Fprintf(c.App.ErrWriter, "note: %s has %d tensors that %s has no place for, %s first\n", config.Weights, len(unused), config.Model, strconv.Quote(unused[0]))
-	}
+	fmt.Fprintf(c.App.ErrWriter, "note: %s\n", loaded(report, config.Weights, config.Model))
 	train, val := onesot.Splits(config, set)
 	e := nn.NewEvaluator(p, nil, set, m.Augment)
 	defer e.Free()
@@ -253,6 +302,7 @@ func scoreFP32(c *cli.Context, dev *cuda.Device, config onesot.Config, set *data
 		e.Recalibrate(train, config.Settings.RecalibrateSize, config.Settings.Seed)
 	}
 	test := e.Score(set.Test)
-	out.Val, out.Test, out.TestRight, out.TestImages = e.Score(val).Accuracy(), test.Accuracy(), test.Right, test.Images
+	out.metric = onesot.MetricOf(g)
+	out.Val, out.Test, out.TestRight, out.TestImages = out.metric.Of(e.Score(val)), out.metric.Of(test), test.Right, test.Images
 	return out, nil
 }

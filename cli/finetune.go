@@ -19,6 +19,7 @@ func finetuneCommand() *cli.Command {
 		&cli.StringFlag{Name: "out", Usage: "run `DIR`ectory", DefaultText: "RUN-finetune"},
 		&cli.BoolFlag{Name: "resume", Usage: "go on with the fine-tuning in --out"},
 		&cli.IntFlag{Name: "save-every", Value: 200, Usage: "steps between states on disk: what a kill costs at most"},
+		&cli.BoolFlag{Name: "tensorboard", Usage: "write metrics as TensorBoard event files too, into RUN/tensorboard"},
 		jsonFlag(),
 	}, childFlags()...)
 	return &cli.Command{
@@ -27,7 +28,8 @@ func finetuneCommand() *cli.Command {
 		Description: describe("Quantization-aware training of a child that a search found: SGD with momentum, LogAdam on quantizer steps,\n"+
 			"learning rates falling as a cosine. Writes a run directory of its own; Ctrl-C, then --resume.",
 			"vimps-gpu pick --run runs/r20 --max-bops 0.25 --save child.json",
-			"vimps-gpu finetune --run runs/r20 --assignment child.json --epochs 20 --out runs/r20-025"),
+			"vimps-gpu finetune --run runs/r20 --assignment child.json --epochs 20 --out runs/r20-025",
+			"vimps-gpu finetune --run runs/r20 --budget bops=0.25 --budget size=100K --epochs 20"),
 		Flags:  append(append(flags, deviceFlags()...), tuneFlags()...),
 		Action: finetune,
 	}
@@ -52,6 +54,7 @@ func childFlags() []cli.Flag {
 		&cli.StringFlag{Name: "assignment", Usage: "the child whose bits are in this `FILE`.json"},
 		&cli.StringFlag{Name: "uniform", Usage: "weight/input bits in every searched layer, such as 4/4"},
 		&cli.IntFlag{Name: "point", Usage: "the child with this number in the run's front.json"},
+		budgetFlag(),
 	}
 }
 
@@ -73,7 +76,7 @@ func finetune(c *cli.Context) error {
 	defer s.close()
 	fmt.Fprintf(c.App.ErrWriter, "run: %s\n", s.run.Dir)
 	defer interruptible(c)()
-	result, err := s.sweep(c, sweepPlan{}, onesot.Options{SaveEvery: c.Int("save-every")})
+	result, err := s.sweep(c, sweepPlan{}, runOptions(c))
 	if err != nil {
 		return s.howToGoOn(err)
 	}
@@ -177,7 +180,7 @@ func (s *session) fineTuneOf(c *cli.Context) (*session, error) {
 		return nil, err
 	}
 	config.Weights = s.run.FP32File()
-	if err := describeInputs(&config, s.dev, s.set); err != nil {
+	if err := describeInputs(&config, s.dev, s.set, false); err != nil {
 		return nil, err
 	}
 	dir := c.String("out")

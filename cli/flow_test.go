@@ -16,7 +16,13 @@ import (
 // TestWholeJob goes from nothing to an evaluated child, as a user would.
 func TestWholeJob(t *testing.T) {
 	run := filepath.Join(t.TempDir(), "run")
-	out := must(t, short(run, "--random", "4", "--uniform", "--untrained")...)
+	out := must(t, short(run, "--random", "4", "--uniform", "--untrained", "--tensorboard")...)
+	for _, training := range []string{"fp32", "search"} {
+		events, err := filepath.Glob(filepath.Join(run, "tensorboard", training, "events.out.tfevents.*"))
+		if err != nil || len(events) != 1 {
+			t.Errorf("event files of %s: %v, %v; want one", training, events, err)
+		}
+	}
 	for _, want := range []string{"front: ", "hypervolume of front", "hypervolume of random", "reference: relative cost 1, accuracy 0.1", "next: vimps-gpu pick --run " + run} {
 		if !strings.Contains(out, want) {
 			t.Errorf("search printed no %q:\n%s", want, out)
@@ -211,4 +217,30 @@ func TestHelp(t *testing.T) {
 			}
 		}
 	}
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (e *evaluated) UnmarshalJSON(text []byte) error {
+	var head struct {
+		Run         string          `json:"run"`
+		Recalibrate bool            `json:"recalibrated"`
+		Integer     json.RawMessage `json:"integer"`
+	}
+	if err := json.Unmarshal(text, &head); err != nil {
+		return err
+	}
+	e.Run, e.Recalibrate = head.Run, head.Recalibrate
+	if err := json.Unmarshal(text, &e.Point); err != nil || head.Integer == nil {
+		return err
+	}
+	e.Integer = new(integerScore)
+	if err := json.Unmarshal(head.Integer, &e.Integer.Accuracy); err != nil {
+		return err
+	}
+	var loss struct {
+		Val float64 `json:"loss_val"`
+	}
+	err := json.Unmarshal(head.Integer, &loss)
+	e.Integer.LossVal = loss.Val
+	return err
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"vimps-gpu/nn/data"
 )
 
 // machineFacts says what a run used and where it ran.
@@ -25,10 +27,7 @@ func machineFacts(s *session) [][2]string {
 
 // memoryFact is the peak of resident memory and what it is made of.
 func memoryFact(s *session) string {
-	images := int64(s.set.Train.Images.Shape().TotalSize())
-	if s.set.Test.Images != s.set.Train.Images {
-		images += int64(s.set.Test.Images.Shape().TotalSize())
-	}
+	images := imageBytes(s.set)
 	tensors := mebibytes(s.dev.PeakBytes())
 	if s.dev.GPU() {
 		tensors += " on the GPU"
@@ -42,6 +41,22 @@ func memoryFact(s *session) string {
 		return text + fmt.Sprintf("; images, on the host, %s", mebibytes(images))
 	}
 	return text + fmt.Sprintf("; images %s; the rest is code and the Go heap's reserve", mebibytes(images))
+}
+
+// imageBytes is what the images of a set hold in memory; 0 of a set whose images lie in files.
+func imageBytes(set *data.Set) (sum int64) {
+	for i, s := range []data.Split{set.Train, set.Test} {
+		switch {
+		case s.Scale() > 0:
+			for k := range s.Len() {
+				h, w := s.Size(k)
+				sum += int64(h * w * s.C() * (1 + s.Scale()*s.Scale()))
+			}
+		case !s.Varied() && (i == 0 || s.Images != set.Train.Images):
+			sum += int64(s.Images.Shape().TotalSize())
+		}
+	}
+	return sum
 }
 
 func mebibytes(b int64) string {

@@ -15,7 +15,11 @@ func modelsCommand() *cli.Command {
 		Description: describe("Lists the nets by name, with the least image size of each.", "vimps-gpu models"),
 		Action: func(c *cli.Context) error {
 			for _, m := range model.All() {
-				fmt.Fprintf(c.App.Writer, "%-10s %s; images of %dx%d or more\n", m.Name, m.About, m.MinSize, m.MinSize)
+				scales := ""
+				if m.Scales != nil {
+					scales = fmt.Sprintf("; scales %v", m.Scales)
+				}
+				fmt.Fprintf(c.App.Writer, "%-11s %s%s; images of %dx%d or more\n", m.Name, m.About, scales, m.MinSize, m.MinSize)
 			}
 			return nil
 		},

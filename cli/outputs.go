@@ -41,8 +41,13 @@ type volume struct {
 	Test float64 `json:"hypervolume_test"`
 }
 
-func (r *sweepResult) reference() onesot.CostAccuracy {
-	return onesot.CostAccuracy{Cost: 1, Accuracy: 1 / float64(r.classes)}
+// reference is the corner that hypervolumes are measured from, on both splits: chance, or bicubic upscaling.
+func (r *sweepResult) reference() (val, test onesot.CostAccuracy) {
+	if b := r.front.Bicubic; b != nil {
+		return onesot.CostAccuracy{Cost: 1, Accuracy: b.Val}, onesot.CostAccuracy{Cost: 1, Accuracy: b.Test}
+	}
+	chance := onesot.CostAccuracy{Cost: 1, Accuracy: 1 / float64(r.classes)}
+	return chance, chance
 }
 
 // volumes are those of the front and of each baseline.
@@ -61,7 +66,8 @@ func (r *sweepResult) volume(name string, points []onesot.Point) volume {
 			f.Points = append(f.Points, p)
 		}
 	}
-	return volume{name, onesot.Hypervolume(f.OnVal(), r.reference()), onesot.Hypervolume(f.OnTest(), r.reference())}
+	val, test := r.reference()
+	return volume{name, onesot.Hypervolume(f.OnVal(), val), onesot.Hypervolume(f.OnTest(), test)}
 }
 
 // write puts front.json, predictions.json, baselines.json and the report into dir.
@@ -110,7 +116,7 @@ func (r *sweepResult) write(s *session, dir string) error {
 // report gathers what the page shows.
 func (r *sweepResult) report(s *session) (*report.Report, error) {
 	c := s.run.Config
-	page := &report.Report{Title: fmt.Sprintf("%s search of %s on %s", c.Settings.Method, c.Model, c.Data), Front: r.front, Space: r.space}
+	page := &report.Report{Title: fmt.Sprintf("%s search of %s on %s", c.Settings.Method, c.Model, c.Data), Dir: filepath.Clean(s.run.Dir), Front: r.front, Space: r.space}
 	for _, p := range r.predictions {
 		page.Etas = append(page.Etas, p.Eta)
 		page.Children = append(page.Children, p.Child)
@@ -154,9 +160,13 @@ func (r *sweepResult) onFront() (n int) {
 
 func (r *sweepResult) volumeFacts() [][2]string {
 	var facts [][2]string
+	val, _ := r.reference()
+	from := fmt.Sprintf("accuracy %.3g", val.Accuracy)
+	if r.front.Bicubic != nil {
+		from = "bicubic upscaling, dB"
+	}
 	for _, v := range r.volumes() {
-		facts = append(facts, [2]string{"hypervolume of " + v.Name, fmt.Sprintf("val %.4f, test %.4f (reference: relative cost 1, accuracy %.3g)",
-			v.Val, v.Test, r.reference().Accuracy)})
+		facts = append(facts, [2]string{"hypervolume of " + v.Name, fmt.Sprintf("val %.4f, test %.4f (reference: relative cost 1, %s)", v.Val, v.Test, from)})
 	}
 	return facts
 }
@@ -184,13 +194,18 @@ func configFacts(c onesot.Config) [][2]string {
 
 // json is the sweep as one object.
 func (r *sweepResult) json(dir string, took time.Duration) any {
+	val, test := r.reference()
+	reference := any(val)
+	if r.front.Bicubic != nil {
+		reference = struct{ Val, Test onesot.CostAccuracy }{val, test}
+	}
 	return struct {
-		Dir       string              `json:"out"`
-		Front     *onesot.Front       `json:"front"`
-		Baselines []baseline          `json:"baselines,omitempty"`
-		Volumes   []volume            `json:"hypervolumes"`
-		Reference onesot.CostAccuracy `json:"hypervolume_reference"`
-		Files     []string            `json:"files"`
-		Seconds   float64             `json:"wall_seconds"`
-	}{dir, r.front, r.baselines, r.volumes(), r.reference(), r.files, took.Seconds()}
+		Dir       string        `json:"out"`
+		Front     *onesot.Front `json:"front"`
+		Baselines []baseline    `json:"baselines,omitempty"`
+		Volumes   []volume      `json:"hypervolumes"`
+		Reference any           `json:"hypervolume_reference"`
+		Files     []string      `json:"files"`
+		Seconds   float64       `json:"wall_seconds"`
+	}{dir, r.front, r.baselines, r.volumes(), reference, r.files, took.Seconds()}
 }

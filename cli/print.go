@@ -23,6 +23,24 @@ func writeJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
+// joinObjects is one JSON object with the fields of all parts, in their order.
+func joinObjects(parts ...any) ([]byte, error) {
+	out := []byte{'{'}
+	for _, p := range parts {
+		text, err := json.Marshal(p)
+		if err != nil {
+			return nil, err
+		}
+		if fields := text[1 : len(text)-1]; len(fields) > 0 {
+			if len(out) > 1 {
+				out = append(out, ',')
+			}
+			out = append(out, fields...)
+		}
+	}
+	return append(out, '}'), nil
+}
+
 // table prints rows in columns; numbers are aligned to the right.
 func table(w io.Writer, rows [][]string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -42,7 +60,8 @@ func (r *sweepResult) print(w io.Writer, all bool) {
 	if custom {
 		head = append(head, r.front.Cost.Name)
 	}
-	rows := [][]string{append(head, "val %", "test %", "weight bits", "input bits")}
+	m := r.front.Metric
+	rows := [][]string{append(head, "val "+m.Unit(), "test "+m.Unit(), "weight bits", "input bits")}
 	for i, p := range r.front.Points {
 		if p.OnFront || all {
 			rows = append(rows, pointRow(i, p, custom))
@@ -50,7 +69,10 @@ func (r *sweepResult) print(w io.Writer, all bool) {
 	}
 	fmt.Fprintf(w, "front: %s", r.counts())
 	if r.front.FP32 != nil {
-		fmt.Fprintf(w, "; fp32: val %s %%, test %s %%", percent(r.front.FP32.Val), percent(r.front.FP32.Test))
+		fmt.Fprintf(w, "; fp32: %s", valAndTest(*r.front.FP32))
+	}
+	if r.front.Bicubic != nil {
+		fmt.Fprintf(w, "; bicubic: %s", valAndTest(*r.front.Bicubic))
 	}
 	fmt.Fprintln(w)
 	table(w, rows)
@@ -65,13 +87,18 @@ func (r *sweepResult) print(w io.Writer, all bool) {
 	}
 }
 
+// valAndTest writes the values on both splits.
+func valAndTest(a onesot.Accuracy) string {
+	return fmt.Sprintf("val %s %s, test %s %[2]s", a.Metric.Shown(a.Val), a.Metric.Unit(), a.Metric.Shown(a.Test))
+}
+
 func pointRow(number int, p onesot.Point, custom bool) []string {
 	w, x := bitDigits(p.Assignment)
 	row := []string{fmt.Sprint(number), fmt.Sprintf("%.4g", p.Eta), fmt.Sprintf("%.4f", p.RelativeBOPs), onesot.HumanCount(p.BOPs), humanBytes(p.SizeBytes)}
 	if custom {
 		row = append(row, fmt.Sprintf("%.4g", p.Cost))
 	}
-	return append(row, percent(p.AccuracyVal), percent(p.AccuracyTest), w, x)
+	return append(row, p.Metric.Shown(p.AccuracyVal), p.Metric.Shown(p.AccuracyTest), w, x)
 }
 
 // bitDigits writes a digit a layer; no width has two.

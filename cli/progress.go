@@ -65,7 +65,11 @@ func (p *progress) line(now onesot.Progress, t onesot.Terms, long bool) string {
 		left, speed := (each * time.Duration(now.Steps-now.Step)).Round(time.Second), float64(now.Images)/each.Seconds()
 		parts = append(parts, fmt.Sprintf("%v left", left), fmt.Sprintf("%.0f images/s", speed))
 	}
-	parts = append(parts, fmt.Sprintf("loss %.3f", t.Total()))
+	if now.Metric == onesot.ByPSNR { // losses of a few hundredths
+		parts = append(parts, fmt.Sprintf("loss %.5f", t.Total()))
+	} else {
+		parts = append(parts, fmt.Sprintf("loss %.3f", t.Total()))
+	}
 	if t.Expected > 0 && long {
 		parts = append(parts, fmt.Sprintf("BOPs expected %.3f argmax %.3f", t.Expected, t.Argmax), fmt.Sprintf("gate entropy %.2f", t.Entropy))
 	} else if t.Expected > 0 {
@@ -123,6 +127,3 @@ func (p *progress) finish() {
 		p.bar = nil
 	}
 }
-
-// percent writes a share as a percentage.
-func percent(share float64) string { return fmt.Sprintf("%.2f", 100*share) }

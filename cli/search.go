@@ -16,10 +16,12 @@ func searchCommand() *cli.Command {
 	flags := netFlags()
 	flags = append(flags,
 		&cli.StringFlag{Name: "method", Usage: strings.Join(method.Names(), ", ") + "; the defaults below depend on it and on the model", DefaultText: defaultMethod},
-		&cli.StringFlag{Name: "cost", Usage: "`FILE`.csv with layer,weight_bits,input_bits,cost that children are searched by", DefaultText: "BOPs"},
+		constraintsFlag(),
+		&cli.StringFlag{Name: "cost", Usage: "`COST` that children are searched by: " + costUsage, DefaultText: "BOPs"},
 		&cli.StringFlag{Name: "out", Usage: "run `DIR`ectory", DefaultText: "runs/MODEL-METHOD-DATA"},
 		&cli.BoolFlag{Name: "resume", Usage: "go on with the run in --out; what it was made with need not be given again"},
 		&cli.IntFlag{Name: "save-every", Value: 200, Usage: "steps between states on disk: what a kill costs at most"},
+		&cli.BoolFlag{Name: "tensorboard", Usage: "write metrics as TensorBoard event files too, into RUN/tensorboard"},
 	)
 	flags = append(flags, deviceFlags()...)
 	flags = append(flags, askedFlags()...)
@@ -39,6 +41,9 @@ func searchCommand() *cli.Command {
 		Action: search,
 	}
 }
+
+// costUsage is how costs are written; see quant.CostFile.
+const costUsage = "bops, size or a table with layer,weight_bits,input_bits,cost as FILE.csv or NAME:FILE.csv, such as latency:FILE.csv of profile"
 
 func search(c *cli.Context) error {
 	if c.Int("save-every") < 1 {
@@ -60,7 +65,7 @@ func search(c *cli.Context) error {
 	fmt.Fprintf(c.App.ErrWriter, "run: %s\n", s.run.Dir)
 	defer interruptible(c)()
 	began := time.Now()
-	result, err := s.sweep(c, sweep, onesot.Options{SaveEvery: c.Int("save-every")})
+	result, err := s.sweep(c, sweep, runOptions(c))
 	if err != nil {
 		return s.howToGoOn(err)
 	}
@@ -73,11 +78,16 @@ func search(c *cli.Context) error {
 	return nil
 }
 
+// runOptions are the flags that do not change what a run computes.
+func runOptions(c *cli.Context) onesot.Options {
+	return onesot.Options{SaveEvery: c.Int("save-every"), TensorBoard: c.Bool("tensorboard")}
+}
+
 // outDir is where a new run goes.
 func outDir(c *cli.Context, config onesot.Config) string {
 	if c.IsSet("out") {
 		return c.String("out")
 	}
 	kind, _, _ := strings.Cut(config.Data, ":")
-	return filepath.Join("runs", fmt.Sprintf("%s-%s-%s", config.Model, config.Settings.Method, kind))
+	return filepath.Join("runs", fmt.Sprintf("%s-%s-%s", strings.TrimSuffix(filepath.Base(config.Model), ".onnx"), config.Settings.Method, kind))
 }

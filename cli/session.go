@@ -3,13 +3,15 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"vimps-gpu/cuda"
 	"vimps-gpu/nn"
 	"vimps-gpu/nn/data"
-	"vimps-gpu/nn/weights"
+	"vimps-gpu/nn/model"
 	"vimps-gpu/onesot"
 	"vimps-gpu/quant"
 )
@@ -47,10 +49,10 @@ func newRun(c *cli.Context, sweep sweepPlan) (*session, error) {
 		return nil, err
 	}
 	if s.set, err = data.Open(config.Data); err == nil {
-		err = describeInputs(&config, s.dev, s.set)
+		err = describeInputs(&config, s.dev, s.set, false)
 	}
 	if err == nil {
-		err = checkNet(s.dev, config, s.set)
+		err = checkNet(c.App.ErrWriter, s.dev, config, s.set)
 	}
 	if err == nil {
 		s.run = &onesot.Run{Dir: outDir(c, config), Config: config}
@@ -76,8 +78,8 @@ func asFlagError(err error) error {
 	return asUsage(err)
 }
 
-// checkNet finds mistakes in what is searched, which flags caused, and in the weights file.
-func checkNet(dev *cuda.Device, config onesot.Config, set *data.Set) error {
+// checkNet finds mistakes in what is searched, which flags caused, and in the weights file, and says what that file held.
+func checkNet(notes io.Writer, dev *cuda.Device, config onesot.Config, set *data.Set) error {
 	g, _, err := onesot.NetAndSpace(config, set)
 	if err != nil {
 		return asUsage(err)
@@ -88,20 +90,32 @@ func checkNet(dev *cuda.Device, config onesot.Config, set *data.Set) error {
 	return cuda.Guard(func() error {
 		p := nn.NewParams(dev, g, nn.Config{})
 		defer p.Free()
-		_, err := loadWeights(p, config.Weights)
+		report, err := loadWeights(p, config.Weights)
+		if err == nil {
+			fmt.Fprintf(notes, "note: %s\n", loaded(report, config.Weights, config.Model))
+		}
 		return err
 	})
 }
 
-func loadWeights(p *nn.Params, path string) (unused []string, err error) {
-	f, err := weights.ReadFile(path)
+func loadWeights(p *nn.Params, path string) (report nn.LoadReport, err error) {
+	f, err := model.ReadWeights(path, p.Graph)
 	if err == nil {
-		unused, err = p.Load(f)
+		report, err = p.Load(f)
 	}
 	if err != nil {
-		return nil, wrapFlag("weights", err)
+		return report, wrapFlag("weights", err)
 	}
-	return unused, nil
+	return report, nil
+}
+
+// loaded says what a weight file and a net had in common.
+func loaded(r nn.LoadReport, path, net string) string {
+	text := fmt.Sprintf("%s: %d tensors with %d parameters loaded into %s", path, len(r.Matched), r.Parameters, net)
+	if len(r.Unused) > 0 {
+		text += fmt.Sprintf("; %d that it has no place for: %s", len(r.Unused), strings.Join(r.Unused, ", "))
+	}
+	return text
 }
 
 // resumeRun opens the run that --out names.
@@ -163,15 +177,16 @@ func asRecorded(c *cli.Context) func(*session) (onesot.Config, error) {
 
 // sameCost refuses a run whose cost table has changed: its children would be given other costs than they were found by.
 func sameCost(config onesot.Config) error {
-	if config.Cost == "" {
+	_, file := quant.CostFile(config.Cost)
+	if file == "" {
 		return nil
 	}
-	hash, err := onesot.HashFile(config.Cost)
+	hash, err := onesot.HashFile(file)
 	if err != nil {
 		return fmt.Errorf("the run's cost table: %w", err)
 	}
 	if hash != config.CostHash {
-		return fmt.Errorf("cost table %s is not what the run was made with (sha256 %.12s..., then %.12s...)", config.Cost, hash, config.CostHash)
+		return fmt.Errorf("cost table %s is not what the run was made with (sha256 %.12s..., then %.12s...)", file, hash, config.CostHash)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -49,6 +50,7 @@ func settings() []setting {
 		{"warm-up", "share of the steps in which the bit model is frozen", func(c *config) any { return &c.Settings.WarmUp }},
 		{"hidden", "units of a layer of the bit model", func(c *config) any { return &c.Settings.Hidden }},
 		{"depth", "layers of the bit model", func(c *config) any { return &c.Settings.Depth }},
+		{"optimizer", "of filters, norms and biases: sgd (momentum 0.9) or adam", func(c *config) any { return &c.Settings.Optimizer }},
 		{"learning-rate", "of filters and norms, falls as a cosine", func(c *config) any { return &c.Settings.LearningRate }},
 		{"weight-decay", "of filters", func(c *config) any { return &c.Settings.WeightDecay }},
 		{"step-learning-rate", "of the logarithm of quantizer steps", func(c *config) any { return &c.Settings.StepLR }},
@@ -106,6 +108,10 @@ func (s setting) apply(c *cli.Context, config *onesot.Config) error {
 		*p = bits
 	case *onesot.Prior:
 		*p = onesot.Prior(c.String(s.name))
+	case *onesot.Optimizer:
+		if *p = onesot.Optimizer(c.String(s.name)); *p == "sgd" {
+			*p = onesot.SGD
+		}
 	case *nn.NormKind:
 		*p = nn.NormKind(c.String(s.name))
 	}
@@ -129,6 +135,8 @@ func (s setting) value(config *onesot.Config) string {
 		return *p
 	case *onesot.Prior:
 		return string(*p)
+	case *onesot.Optimizer:
+		return cmp.Or(string(*p), "sgd")
 	case *nn.NormKind:
 		return string(*p)
 	}

@@ -39,7 +39,7 @@ func sweepCommand() *cli.Command {
 	flags := append([]cli.Flag{
 		runFlag(),
 		&cli.StringFlag{Name: "data", Usage: "where the images of the run lie now", DefaultText: "where they lay"},
-		&cli.StringFlag{Name: "cost", Usage: "`FILE`.csv with layer,weight_bits,input_bits,cost that replaces BOPs"},
+		&cli.StringFlag{Name: "cost", Usage: "`COST` that replaces the run's: " + costUsage},
 		&cli.StringFlag{Name: "out", Usage: "`DIR`ectory for what is written", DefaultText: "the run directory"},
 		jsonFlag(),
 	}, deviceFlags()...)
@@ -67,7 +67,7 @@ func sweep(c *cli.Context) error {
 	}
 	var cost func(*quant.Space) (*quant.CostTable, error)
 	if path := c.String("cost"); path != "" {
-		cost = func(s *quant.Space) (*quant.CostTable, error) { return quant.ReadCSV(path, s) }
+		cost = func(s *quant.Space) (*quant.CostTable, error) { return quant.OpenCost(path, s) }
 	}
 	s, err := openRun(c, c.String("run"), asRecorded(c), cost)
 	if err != nil {

@@ -20,7 +20,7 @@ func digitsWeights(t *testing.T, spoil func(map[string][]float32)) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := m.Graph(8, 8, 1, 10)
+	g, err := m.Graph(model.Input{H: 8, W: 8, C: 1, Classes: 10})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,28 +10,44 @@ import (
 
 // Score is how a net does on a split.
 type Score struct {
-	Loss   float64 // mean cross-entropy, nats
+	Loss   float64 // mean cross-entropy, nats; of a restoring net mean pixel loss
 	Right  int     // images whose largest logit is the label's
+	PSNR   float64 // of a restoring net: mean over the images, dB
 	Images int
 }
+
+// MaxPSNR stands for the infinite PSNR of an image that is restored without an error.
+const MaxPSNR = 100
 
 // Accuracy is the share of right answers, 0 to 1.
 func (s Score) Accuracy() float64 { return float64(s.Right) / float64(s.Images) }
 
-// Batch sizes of evaluation and of re-estimating statistics (method.md, section 5).
+// Batch sizes of evaluation and of re-estimating statistics (method.md, section 5), and the bytes that the values of a batch may come
+// to: large nets take smaller batches.
 const (
 	evalBatch        = 250
 	recalibrateBatch = 256
+	passBytes        = 1 << 30
 )
+
+// passBatch is a batch of `most` images, or as many as there are, or as passBytes allow.
+func passBatch(g *Graph, most, images int) int {
+	image := 0
+	for _, n := range g.Nodes {
+		image += 4 * n.H * n.W * n.C
+	}
+	return max(1, min(most, images, passBytes/image))
+}
 
 // Evaluator runs a net over whole splits, under whatever its gates hold.
 type Evaluator struct {
 	params  *Params
 	gates   *Gates
 	set     *data.Set
-	eval    pass
-	integer pass // compiled when first wanted
-	recal   pass
+	augment Augment      // of the images that statistics are re-estimated on
+	eval    pass         // not of a restoring net, which reads images of any size
+	integer pass         // likewise; compiled when first wanted
+	recal   pass         // not of a net without norms; compiled when first wanted
 	stats   *cuda.Tensor // running statistics put aside
 }
 
@@ -68,10 +84,16 @@ func (p *pass) release() {
 // NewEvaluator compiles the net for evaluation on a data set. augment is what training images go through;
 // statistics are re-estimated on images treated the same (method.md, trap 4).
 func NewEvaluator(params *Params, gates *Gates, set *data.Set, augment Augment) *Evaluator {
-	e := &Evaluator{params: params, gates: gates, set: set, stats: params.Dev.New(cuda.Float32, params.Stats.Len())}
-	e.eval = newPass(params, gates, set, PlanOptions{Batch: evalBatch}, Augment{})
-	e.recal = newPass(params, gates, set, PlanOptions{Batch: recalibrateBatch, BatchStats: true}, augment)
+	e := &Evaluator{params: params, gates: gates, set: set, augment: augment, stats: params.Dev.New(cuda.Float32, params.Stats.Len())}
+	if !params.Graph.Restores() {
+		e.eval = newPass(params, gates, set, PlanOptions{Batch: e.batch()}, Augment{})
+	}
 	return e
+}
+
+// batch is how many images are evaluated at a time.
+func (e *Evaluator) batch() int {
+	return passBatch(e.params.Graph, evalBatch, max(e.set.Train.Len(), e.set.Test.Len()))
 }
 
 // Free returns the evaluator's memory; the parameters stay.
@@ -83,14 +105,19 @@ func (e *Evaluator) Free() {
 }
 
 // Score evaluates the net with its running statistics on every image of a split.
-func (e *Evaluator) Score(s data.Split) Score { return e.eval.score(s) }
+func (e *Evaluator) Score(s data.Split) Score {
+	if e.params.Graph.Restores() {
+		return e.restored(s, false)
+	}
+	return e.eval.score(s)
+}
 
-// Answers are the net's log-probabilities of the classes, f32 [images][classes], with its running statistics.
+// Answers are a classifier's log-probabilities of the classes, f32 [images][classes], with its running statistics.
 func (e *Evaluator) Answers(s data.Split) []float32 {
 	var out []float32
 	e.eval.each(s, func(images int) {
 		logits := e.eval.plan.Logits.Get(nil)
-		classes := len(logits) / evalBatch
+		classes := len(logits) / e.eval.plan.Options.Batch
 		for i := range images {
 			row := logits[i*classes:][:classes]
 			total := logSum(row)
@@ -114,15 +141,18 @@ func logSum(row []float32) float64 {
 // ScoreInteger is Score by the exact integer arithmetic of the child that the gates hold: one-hot rows of a quantized
 // net.
 func (e *Evaluator) ScoreInteger(s data.Split) Score {
+	if e.params.Graph.Restores() {
+		return e.restored(s, true)
+	}
 	if e.integer.plan == nil {
-		e.integer = newPass(e.params, e.gates, e.set, PlanOptions{Batch: evalBatch, Integer: true}, Augment{})
+		e.integer = newPass(e.params, e.gates, e.set, PlanOptions{Batch: e.batch(), Integer: true}, Augment{})
 	}
 	return e.integer.score(s)
 }
 
 func (p *pass) score(s data.Split) Score {
 	score := Score{Images: s.Len()}
-	rows := make([]float32, 2*evalBatch)
+	rows := make([]float32, 2*p.plan.Options.Batch)
 	p.each(s, func(images int) {
 		p.plan.lossRows.Get(rows)
 		for i := range images {
@@ -136,10 +166,11 @@ func (p *pass) score(s data.Split) Score {
 
 // each runs the net over a split, a batch at a time; after is told how many of its images are the split's.
 func (p *pass) each(s data.Split, after func(images int)) {
-	positions := make([]int, 0, evalBatch)
-	for from := 0; from < s.Len(); from += evalBatch {
+	batch := p.plan.Options.Batch
+	positions := make([]int, 0, batch)
+	for from := 0; from < s.Len(); from += batch {
 		positions = positions[:0]
-		for i := from; i < min(from+evalBatch, s.Len()); i++ {
+		for i := from; i < min(from+batch, s.Len()); i++ {
 			positions = append(positions, i)
 		}
 		p.feed.Fill(s, positions, Draw{})
@@ -150,18 +181,30 @@ func (p *pass) each(s data.Split, after func(images int)) {
 
 // Recalibrate sets the running statistics to the plain average of the batches' over about `images` training
 // images, drawn by seed; a last partial batch is dropped. It returns how many images were seen. Restore brings the old
-// statistics back.
+// statistics back. A net without norms has none.
 func (e *Evaluator) Recalibrate(train data.Split, images int, seed uint64) (seen int) {
+	if len(e.params.Norms) == 0 {
+		return 0
+	}
 	e.stats.CopyFrom(e.params.Stats)
 	order := make([]int, train.Len())
 	Order(order, seed, recalibrationEpoch)
-	batches := max(1, min(images, train.Len())/recalibrateBatch)
+	if e.recal.plan == nil {
+		most := recalibrateBatch
+		if e.params.Graph.Restores() {
+			most = restoreBatch
+		}
+		most = passBatch(e.params.Graph, most, train.Len())
+		e.recal = newPass(e.params, e.gates, e.set, PlanOptions{Batch: most, BatchStats: true}, e.augment)
+	}
+	batch := e.recal.plan.Options.Batch
+	batches := max(1, min(images, train.Len())/batch)
 	for b := range batches {
 		e.recal.scalars.Momentum.Set([]float32{1 / float32(b+1)})
-		to := min((b+1)*recalibrateBatch, len(order))
-		e.recal.feed.Fill(train, order[b*recalibrateBatch:to], Draw{Seed: seed, Batch: 1<<40 + uint64(b)})
+		to := min((b+1)*batch, len(order))
+		e.recal.feed.Fill(train, order[b*batch:to], Draw{Seed: seed, Batch: 1<<40 + uint64(b)})
 		e.recal.graph.Launch()
-		seen += to - b*recalibrateBatch
+		seen += to - b*batch
 	}
 	return seen
 }
@@ -170,4 +213,8 @@ func (e *Evaluator) Recalibrate(train data.Split, images int, seed uint64) (seen
 const recalibrationEpoch = 1 << 30
 
 // Restore undoes the last Recalibrate.
-func (e *Evaluator) Restore() { e.params.Stats.CopyFrom(e.stats) }
+func (e *Evaluator) Restore() {
+	if len(e.params.Norms) > 0 {
+		e.params.Stats.CopyFrom(e.stats)
+	}
+}

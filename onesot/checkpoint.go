@@ -18,6 +18,8 @@ import (
 type Checkpoint struct {
 	p   *Problem
 	run *Run // nil: nothing is kept
+
+	board *board // nil: TensorBoard is not wanted
 }
 
 // accountFile holds the times of a run, which are not the same in two equal runs, as its state is.
@@ -170,7 +172,10 @@ func (c *Checkpoint) appendMetrics(row MetricsRow) error {
 	if c.run == nil {
 		return nil
 	}
-	return c.run.appendMetrics(row)
+	if err := c.run.appendMetrics(row); err != nil || c.board == nil {
+		return err
+	}
+	return c.board.write(row)
 }
 
 func (c *Checkpoint) truncateMetrics(t *Training) error {

@@ -102,7 +102,7 @@ func edmipsNet(t *testing.T, name string, ref reference) edmipsRun {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := m.Graph(ref.Side, ref.Side, ref.Channels, 10)
+	g, err := m.Graph(model.Input{H: ref.Side, W: ref.Side, C: ref.Channels, Classes: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func edmipsNet(t *testing.T, name string, ref reference) edmipsRun {
 	}
 	r := edmipsRun{n, dev.Record(func() { n.emitMicro(func() {}) }), t}
 	r.ctl.eta.Set([]float32{1})
-	r.ctl.lr.Set([]float32{0.02})
+	r.ctl.descent.lr.Set([]float32{0.02})
 	r.ctl.stepLR.Set([]float32{2e-3})
 	r.ctl.thetaLR.Set([]float32{5e-3})
 	r.ctl.mode.SetInt32([]int32{int32(cuda.GateSoftmax)})

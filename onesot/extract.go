@@ -25,17 +25,25 @@ func (q *Quantized) Extract(p *Problem, a quant.Assignment) (*Quantized, error) 
 	}
 	for i := range child.Params.Norms {
 		from := &q.Params.Norms[i]
+		if from.Layer < 0 { // not behind a convolution
+			child.Params.Norms[i].TakeChild(from, 0, 0)
+			continue
+		}
 		w, _ := q.Space.Choice(a, from.Layer)
 		_, x := q.Space.Choice(a, from.InputLayer)
 		child.Params.Norms[i].TakeChild(from, w, x)
 	}
 	for i := range child.Params.Norms {
 		n := &child.Params.Norms[i]
+		if n.Layer < 0 {
+			continue
+		}
 		if channels := q.pruned(n.Layer); channels != nil {
 			child.Params.Layers[n.Layer].Clear(channels)
 			n.Close(channels, q.Settings.Recalibrate)
 		}
 	}
+	child.Params.TakeSlopes(q.Params)
 	child.Gates.SetChild(space, a)
 	return child, nil
 }

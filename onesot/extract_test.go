@@ -11,7 +11,8 @@ import (
 )
 
 // An extracted child computes what it computes within its supernet, with every norm that does not know eta. The logits
-// are equal to the last bit but where a norm sums its sets (gate).
+// are equal to the last bit but where a norm sums its sets (gate): rounding then moves values that lie on a tie between two codes,
+// which may decide an image or two.
 func TestExtractedChildComputesTheSame(t *testing.T) {
 	set, dev := digits(t), openDevice(t, cuda.Options{Device: "host", Threads: 2})
 	for _, norm := range []nn.NormKind{nn.NormPair, nn.NormGate, nn.NormPlain, nn.NormTransition} {
@@ -33,8 +34,11 @@ func TestExtractedChildComputesTheSame(t *testing.T) {
 				}
 				alone := NewJudge(p, child)
 				got := alone.Child(a, 0)
-				exact := norm != nn.NormGate
-				if exact && got.LossVal != want.LossVal || math.Abs(got.LossVal-want.LossVal) > 1e-5*want.LossVal || got.AccuracyTest != want.AccuracyTest {
+				loss, images := 0.0, 0.0
+				if norm == nn.NormGate {
+					loss, images = 2e-3*want.LossVal, 2
+				}
+				if math.Abs(got.LossVal-want.LossVal) > loss || math.Abs(got.AccuracyTest-want.AccuracyTest) > (images+0.5)/float64(set.Test.Len()) {
 					t.Errorf("norm %s, recalibrated %v, child %d: loss %v and test accuracy %v within the supernet, %v and %v alone",
 						norm, recalibrate, i, want.LossVal, want.AccuracyTest, got.LossVal, got.AccuracyTest)
 				}

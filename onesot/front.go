@@ -9,17 +9,22 @@ import (
 
 // Point is one child of the supernet as it was evaluated.
 type Point struct {
+	Metric       Metric           `json:"-"`   // of AccuracyVal and AccuracyTest; JSON has it in their names
 	Eta          float64          `json:"eta"` // hardware penalty at which the argmax was taken
 	BOPs         float64          `json:"bops"`
 	RelativeBOPs float64          `json:"relative_bops"` // bops / bops of the all-maximum child
 	SizeBytes    float64          `json:"size_bytes"`
-	Cost         float64          `json:"cost"`          // by the front's cost table, in its unit
-	AccuracyVal  float64          `json:"accuracy_val"`  // 0 to 1, on images held out from training
-	AccuracyTest float64          `json:"accuracy_test"` // 0 to 1, reported, never used to select
-	LossVal      float64          `json:"loss_val"`      // mean cross-entropy, nats
+	MemoryBytes  float64          `json:"memory_bytes,omitempty"` // peak of activations, see quant.Memory; 0: not recorded
+	Cost         float64          `json:"cost"`                   // by the front's cost table, in its unit
+	AccuracyVal  float64          `json:"accuracy_val"`           // by the metric, on images held out from training
+	AccuracyTest float64          `json:"accuracy_test"`          // likewise; reported, never used to select
+	LossVal      float64          `json:"loss_val"`               // mean cross-entropy, nats; of a restoring net mean difference of pixels of 0 to 1
 	OnFront      bool             `json:"on_front"`
 	Assignment   quant.Assignment `json:"assignment"`
 }
+
+// Accuracy is the point's own.
+func (p Point) Accuracy() Accuracy { return Accuracy{p.Metric, p.AccuracyVal, p.AccuracyTest} }
 
 // CostInfo names the cost that the front trades against accuracy.
 type CostInfo struct {
@@ -29,21 +34,24 @@ type CostInfo struct {
 	Max        float64 `json:"max"` // of the all-maximum child
 }
 
-// Accuracy is that of a net on both splits, 0 to 1.
+// Accuracy is that of a net on both splits, by a metric.
 type Accuracy struct {
-	Val  float64 `json:"accuracy_val"`
-	Test float64 `json:"accuracy_test"`
+	Metric Metric  `json:"-"` // JSON has it in the names
+	Val    float64 `json:"accuracy_val"`
+	Test   float64 `json:"accuracy_test"`
 }
 
 // Front is the distinct children that a sweep found, with what they cost and
 // how accurate they are. Points holds the dominated ones too; OnFront tells.
 type Front struct {
-	Method string    `json:"method"`
-	Model  string    `json:"model"`
-	Data   string    `json:"data"`
-	Cost   CostInfo  `json:"cost"`
-	FP32   *Accuracy `json:"fp32,omitempty"` // the net before quantization, if it was trained
-	Points []Point   `json:"points"`
+	Method  string    `json:"method"`
+	Model   string    `json:"model"`
+	Data    string    `json:"data"`
+	Metric  Metric    `json:"metric,omitempty"`
+	Cost    CostInfo  `json:"cost"`
+	FP32    *Accuracy `json:"fp32,omitempty"`    // the net before quantization, if it was trained
+	Bicubic *Accuracy `json:"bicubic,omitempty"` // upscaling without a net, of a super-resolution net
+	Points  []Point   `json:"points"`
 }
 
 // MarkFront sets OnFront of every point that no other point beats: one beats
@@ -70,15 +78,15 @@ func MarkFront(points []Point) {
 	}
 }
 
-// CostAccuracy is a place in the plane that a front lives in.
+// CostAccuracy is a place in the plane that a front lives in; Accuracy is by the front's metric.
 type CostAccuracy struct{ Cost, Accuracy float64 }
 
-// OnVal places every point by relative cost and validation accuracy.
+// OnVal places every point by relative cost and value on the validation split.
 func (f *Front) OnVal() []CostAccuracy {
 	return f.place(func(p Point) float64 { return p.AccuracyVal })
 }
 
-// OnTest places every point by relative cost and test accuracy.
+// OnTest places every point by relative cost and value on the test split.
 func (f *Front) OnTest() []CostAccuracy {
 	return f.place(func(p Point) float64 { return p.AccuracyTest })
 }

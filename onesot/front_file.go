@@ -63,30 +63,38 @@ func parseFront(data []byte) (*Front, error) {
 	if err := json.Unmarshal(data, &f); err != nil {
 		return nil, err
 	}
+	if f.Metric != ByAccuracy && f.Metric != ByPSNR {
+		return nil, fmt.Errorf("metric %q: want psnr, or none for accuracy", f.Metric)
+	}
 	if err := checkFields(data); err != nil {
 		return nil, err
 	}
 	if !(f.Cost.Max > 0) || f.Cost.Name == "" {
 		return nil, fmt.Errorf("cost: want a name and a max above 0, got %q and %g", f.Cost.Name, f.Cost.Max)
 	}
-	if f.FP32 != nil && !(isShare(f.FP32.Val) && isShare(f.FP32.Test)) {
-		return nil, fmt.Errorf("fp32: accuracies %g and %g, want 0 to 1", f.FP32.Val, f.FP32.Test)
+	for name, a := range map[string]*Accuracy{"fp32": f.FP32, "bicubic": f.Bicubic} {
+		if a != nil && a.check(f.Metric) != nil {
+			return nil, fmt.Errorf("%s: %w", name, a.check(f.Metric))
+		}
 	}
 	if len(f.Points) == 0 {
 		return nil, fmt.Errorf("no points")
 	}
-	return &f, checkPoints(f.Points)
+	return &f, checkPoints(f.Points, f.Metric)
 }
 
 // checkFields finds a field that is absent, which Unmarshal would read as zero.
 func checkFields(data []byte) error {
-	var raw struct{ Points []map[string]json.RawMessage }
+	var raw struct {
+		Metric Metric
+		Points []map[string]json.RawMessage
+	}
 	if err := json.Unmarshal(data, &raw); err != nil {
 		return err
 	}
 	for i, p := range raw.Points {
 		for _, name := range []string{"eta", "bops", "relative_bops", "size_bytes", "cost",
-			"accuracy_val", "accuracy_test", "loss_val", "on_front", "assignment"} {
+			raw.Metric.field("val"), raw.Metric.field("test"), "loss_val", "on_front", "assignment"} {
 			if _, found := p[name]; !found {
 				return fmt.Errorf("point %d: no %s", i, name)
 			}
@@ -95,13 +103,13 @@ func checkFields(data []byte) error {
 	return nil
 }
 
-func checkPoints(points []Point) error {
+func checkPoints(points []Point, m Metric) error {
 	seen := map[string]int{}
 	marked := make([]Point, len(points))
 	copy(marked, points)
 	MarkFront(marked)
 	for i, p := range points {
-		if err := checkPoint(p); err != nil {
+		if err := checkPoint(p, m); err != nil {
 			return fmt.Errorf("point %d: %w", i, err)
 		}
 		if !sameLayers(p, points[0]) {
@@ -118,7 +126,7 @@ func checkPoints(points []Point) error {
 	return nil
 }
 
-func checkPoint(p Point) error {
+func checkPoint(p Point, m Metric) error {
 	switch {
 	case p.Assignment.IsZero():
 		return fmt.Errorf("the assignment has no layers")
@@ -126,10 +134,21 @@ func checkPoint(p Point) error {
 		return fmt.Errorf("eta %g, cost %g, loss_val %g: want 0 or more", p.Eta, p.Cost, p.LossVal)
 	case p.BOPs <= 0 || p.SizeBytes <= 0:
 		return fmt.Errorf("bops %g, size_bytes %g: want more than 0", p.BOPs, p.SizeBytes)
+	case p.MemoryBytes < 0:
+		return fmt.Errorf("memory_bytes %g: want 0 or more", p.MemoryBytes)
 	case !isShare(p.RelativeBOPs) || p.RelativeBOPs == 0:
 		return fmt.Errorf("relative_bops %g: want more than 0, at most 1", p.RelativeBOPs)
-	case !isShare(p.AccuracyVal) || !isShare(p.AccuracyTest):
-		return fmt.Errorf("accuracy_val %g, accuracy_test %g: want 0 to 1", p.AccuracyVal, p.AccuracyTest)
+	}
+	return p.Accuracy().check(m)
+}
+
+// check wants values that the metric of a front can have.
+func (a Accuracy) check(m Metric) error {
+	if a.Metric != m {
+		return fmt.Errorf("there is %s, and the front's metric is %s", a.Metric.Name(), m.Name())
+	}
+	if !m.holds(a.Val) || !m.holds(a.Test) {
+		return fmt.Errorf("%s %g, %s %g: want %s", m.field("val"), a.Val, m.field("test"), a.Test, m.valid())
 	}
 	return nil
 }

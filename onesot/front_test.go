@@ -134,7 +134,7 @@ func writeTemp(t *testing.T, data []byte) string {
 
 func TestFrontFileRoundTrip(t *testing.T) {
 	f := smallFront(t)
-	f.FP32 = &Accuracy{0.95, 0.94}
+	f.FP32 = &Accuracy{Val: 0.95, Test: 0.94}
 	data, err := f.JSON()
 	if err != nil {
 		t.Fatal(err)

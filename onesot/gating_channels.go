@@ -28,12 +28,12 @@ type channelGates struct {
 func (n *Supernet) prunable() (layers []int) {
 	convs := n.Params.Graph.Convs()
 	for _, norm := range n.Params.Norms {
-		if len(n.Space.Weight[norm.Layer]) > 1 && n.Params.Graph.Nodes[convs[norm.Layer]].Conv.Groups == 1 {
+		if norm.Layer >= 0 && len(n.Space.Weight[norm.Layer]) > 1 && n.Params.Graph.Nodes[convs[norm.Layer]].Conv.Groups == 1 {
 			layers = append(layers, norm.Layer)
 		}
 	}
 	slices.Sort(layers)
-	return layers
+	return slices.Compact(layers)
 }
 
 // newChannelGates are the gates of layers whose phi h has behind its rows; levels is what residualCosts says.

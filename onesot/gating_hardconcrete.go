@@ -98,8 +98,12 @@ func residualCosts(space *quant.Space) []float32 {
 	gates := space.Gates()
 	costs := make([]float32, len(gates)*cuda.MaxBits)
 	for g, gate := range gates {
+		macs := space.Layers[gate.Layer].MACs
+		for _, tied := range gate.Tied {
+			macs += space.Layers[tied].MACs
+		}
 		for i, b := range gate.Bits {
-			costs[g*cuda.MaxBits+i] = float32(float64(space.Layers[gate.Layer].MACs) / float64(most) * float64(b))
+			costs[g*cuda.MaxBits+i] = float32(float64(macs) / float64(most) * float64(b))
 		}
 	}
 	return costs

@@ -25,7 +25,7 @@ func digitsSpace(t *testing.T, change func(*quant.Policy)) (*nn.Graph, *quant.Sp
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := m.Graph(8, 8, 1, 10)
+	g, err := m.Graph(model.Input{H: 8, W: 8, C: 1, Classes: 10})
 	if err != nil {
 		t.Fatal(err)
 	}

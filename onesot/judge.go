@@ -16,6 +16,7 @@ type Judge struct {
 	eval *nn.Evaluator
 	size *quant.CostTable
 	bops *quant.CostTable
+	acts *quant.Memory
 	seen map[string]Point
 }
 
@@ -23,7 +24,7 @@ type Judge struct {
 func NewJudge(p *Problem, q *Quantized) *Judge {
 	return &Judge{
 		Net: q, p: p, eval: nn.NewEvaluator(q.Params, q.Gates, p.Set, p.Model.Augment),
-		size: quant.SizeBytes(p.Space), bops: quant.BOPs(p.Space), seen: map[string]Point{},
+		size: quant.SizeBytes(p.Space), bops: quant.BOPs(p.Space), acts: p.Graph.Memory(), seen: map[string]Point{},
 	}
 }
 
@@ -40,9 +41,10 @@ func (j *Judge) Child(a quant.Assignment, eta float64) Point {
 		return p
 	}
 	val, test := j.score(a, j.eval.Score)
+	m := j.p.Metric()
 	p := Point{
-		Eta: eta, BOPs: j.bops.Cost(a), RelativeBOPs: j.bops.Relative(a), SizeBytes: j.size.Cost(a), Cost: j.p.Cost.Cost(a),
-		AccuracyVal: val.Accuracy(), AccuracyTest: test.Accuracy(), LossVal: val.Loss, Assignment: a,
+		Metric: m, Eta: eta, BOPs: j.bops.Cost(a), RelativeBOPs: j.bops.Relative(a), SizeBytes: j.size.Cost(a), MemoryBytes: j.acts.Peak(a), Cost: j.p.Cost.Cost(a),
+		AccuracyVal: m.Of(val), AccuracyTest: m.Of(test), LossVal: val.Loss, Assignment: a,
 	}
 	j.seen[a.Key()] = p
 	return p

@@ -12,6 +12,7 @@ import (
 
 // MetricsRow is one line of metrics.jsonl: the means of one epoch, every term of the objective apart.
 type MetricsRow struct {
+	Metric     Metric  `json:"-"` // of the net; JSON has it in the names
 	Phase      Phase   `json:"phase"`
 	Part       int     `json:"part,omitempty"` // of the phase: trainings one after the other, from 0
 	Epoch      int     `json:"epoch"`
@@ -28,9 +29,52 @@ type MetricsRow struct {
 	Eta        float64 `json:"eta"`
 }
 
+// restoringRow is a MetricsRow of a restoring net.
+type restoringRow struct {
+	Metric     Metric  `json:"-"`
+	Phase      Phase   `json:"phase"`
+	Part       int     `json:"part,omitempty"`
+	Epoch      int     `json:"epoch"`
+	Step       int     `json:"step"`
+	Objective  float64 `json:"objective"`
+	Task       float64 `json:"pixel_loss"` // mean difference of pixels of 0 to 1
+	Accuracy   float64 `json:"train_mse"`  // mean squared difference
+	Hardware   float64 `json:"hardware"`
+	Prior      float64 `json:"prior"`
+	Similarity float64 `json:"similarity"`
+	Entropy    float64 `json:"gate_entropy"`
+	Expected   float64 `json:"expected_cost"`
+	Argmax     float64 `json:"argmax_cost"`
+	Eta        float64 `json:"eta"`
+}
+
+// plainRow is a MetricsRow without its methods.
+type plainRow MetricsRow
+
+// MarshalJSON names the loss cross_entropy, or pixel_loss, by the metric.
+func (m MetricsRow) MarshalJSON() ([]byte, error) {
+	if m.Metric == ByPSNR {
+		return json.Marshal(restoringRow(m))
+	}
+	return json.Marshal(plainRow(m))
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (m *MetricsRow) UnmarshalJSON(data []byte) error {
+	var fields struct {
+		Pixel json.RawMessage `json:"pixel_loss"`
+	}
+	if json.Unmarshal(data, &fields) == nil && fields.Pixel != nil {
+		m.Metric = ByPSNR
+		return json.Unmarshal(data, (*restoringRow)(m))
+	}
+	m.Metric = ByAccuracy
+	return json.Unmarshal(data, (*plainRow)(m))
+}
+
 func metricsRow(p Progress, perEpoch int) MetricsRow {
 	t := p.Epoch
-	return MetricsRow{Phase: p.Phase, Part: p.Part, Epoch: p.Step / perEpoch, Step: p.Step, Objective: t.Total(), Task: t.Task, Accuracy: t.Accuracy,
+	return MetricsRow{Metric: p.Metric, Phase: p.Phase, Part: p.Part, Epoch: p.Step / perEpoch, Step: p.Step, Objective: t.Total(), Task: t.Task, Accuracy: t.Accuracy,
 		Hardware: t.Hardware, Prior: t.Prior, Similarity: t.Similarity, Entropy: t.Entropy, Expected: t.Expected, Argmax: t.Argmax, Eta: t.Eta}
 }
 

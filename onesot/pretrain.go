@@ -8,22 +8,22 @@ import (
 	"vimps-gpu/nn/data"
 )
 
-// Pretrainer trains the fp32 net that a supernet starts from, where no weights are given: SGD with momentum 0.9
-// and a cosine learning rate.
+// Pretrainer trains the fp32 net that a supernet starts from, where no weights are given, by the settings'
+// optimizer with a cosine learning rate.
 type Pretrainer struct {
 	Params   *nn.Params
 	settings Settings
 	scalars  *nn.Scalars
 	plan     *nn.Plan
 	feed     *nn.Feed
-	lr       *cuda.Tensor
+	descent  descent
 	history  history
 	step     *cuda.Graph
 }
 
 // NewPretrainer compiles the training step of an fp32 net.
 func NewPretrainer(params *nn.Params, s Settings, set *data.Set, a nn.Augment) *Pretrainer {
-	t := &Pretrainer{Params: params, settings: s, scalars: nn.NewScalars(params.Dev), lr: params.Dev.New(cuda.Float32, 1)}
+	t := &Pretrainer{Params: params, settings: s, scalars: nn.NewScalars(params.Dev), descent: newDescent(params.Dev, s)}
 	t.plan = nn.NewPlan(params, nil, t.scalars, nn.PlanOptions{Batch: s.Batch, Train: true})
 	t.feed = nn.NewFeed(t.plan, set.Mean, set.Std, a)
 	t.history = newHistory(params.Dev, 1, []*cuda.Tensor{t.plan.Loss})
@@ -32,9 +32,7 @@ func NewPretrainer(params *nn.Params, s Settings, set *data.Set, a nn.Augment) *
 		t.plan.PackFilters()
 		t.plan.Forward()
 		t.plan.Backward()
-		f, a := params.Groups[nn.Filters], params.Groups[nn.Affine]
-		cuda.SGD(f.Value, f.Grad, f.M, t.lr, 0.9, float32(s.WeightDecay))
-		cuda.SGD(a.Value, a.Grad, a.M, t.lr, 0.9, 0)
+		t.descent.emit(params)
 	})
 	return t
 }
@@ -48,7 +46,7 @@ func (t *Pretrainer) Step(step, steps int, split data.Split, positions []int) Te
 
 // Enqueue puts a step on the device's queue; Report tells how it went.
 func (t *Pretrainer) Enqueue(step, steps int, split data.Split, positions []int) {
-	t.lr.Set([]float32{float32(t.settings.PretrainLR * (1 + math.Cos(math.Pi*float64(step)/float64(steps))) / 2)})
+	t.descent.set(t.settings.PretrainLR*(1+math.Cos(math.Pi*float64(step)/float64(steps)))/2, step)
 	t.feed.Fill(split, positions, nn.Draw{Seed: t.settings.Seed, Batch: 1<<41 + uint64(step)})
 	t.step.Launch()
 	t.history.keepMicro(0, 0)
@@ -69,7 +67,7 @@ func (t *Pretrainer) Free() {
 	t.feed.Free()
 	t.plan.Free()
 	t.scalars.Free()
-	t.lr.Free()
+	t.descent.free()
 }
 
 // NonFinite names the first place where a value is NaN or infinite.

@@ -31,7 +31,12 @@ type Problem struct {
 	State        *Checkpoint
 	Options      Options
 	Memory       StepMemory // of the last supernet that was trained; zero where none was
+
+	bicubic *Accuracy
 }
+
+// Metric is what the net's children are compared by.
+func (p *Problem) Metric() Metric { return MetricOf(p.Graph) }
 
 // StepMemory is the bytes of device memory that a supernet's training holds.
 type StepMemory struct {
@@ -42,9 +47,10 @@ type StepMemory struct {
 
 // Options of running that do not change what is computed.
 type Options struct {
-	SaveEvery int // steps between states on disk
-	Progress  func(Progress)
-	Evaluated func(what string, done, of int) // after each child, episode, generation
+	SaveEvery   int  // steps between states on disk
+	TensorBoard bool // metrics.jsonl as event files too
+	Progress    func(Progress)
+	Evaluated   func(what string, done, of int) // after each child, episode, generation
 	// Trained: the training has ended; that any is left to do is an error.
 	Trained bool
 }

@@ -28,6 +28,7 @@ func (q *Quantized) setChild(a quant.Assignment) {
 }
 
 func newQuantized(dev *cuda.Device, g *nn.Graph, cost *quant.CostTable, s Settings, c nn.Config) *Quantized {
+	c.Adam = s.Optimizer == Adam
 	q := &Quantized{Dev: dev, Settings: s, Space: c.Space, Cost: cost, Params: nn.NewParams(dev, g, c), Gates: nn.NewGates(dev, c.Space)}
 	q.Gates.Quantizer = c.Quantizer
 	return q
@@ -68,8 +69,7 @@ func (q *Quantized) Start(p *Problem) {
 
 // startFromFP32 starts parameters from the fp32 net.
 func (p *Problem) startFromFP32(params *nn.Params) {
-	params.Start(p.FP32, p.Set, p.Train)
-	p.Account.Forward += int64(min(nn.CalibrationImages, p.Train.Len()))
+	p.Account.Forward += int64(params.Start(p.FP32, p.Set, p.Train))
 }
 
 // values are the flat buffers of everything but gradients and moments.

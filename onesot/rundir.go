@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"vimps-gpu/nn/atomicfile"
+	"vimps-gpu/quant"
 )
 
 // Names of the files in a run directory.
@@ -28,22 +29,26 @@ const (
 
 // Config is everything that decides what a run computes. It is kept as run.json.
 type Config struct {
-	Version     string   `json:"version"`
-	Model       string   `json:"model"`
-	Data        string   `json:"data"`
-	DataHash    string   `json:"data_sha256"`
-	Weights     string   `json:"weights,omitempty"` // file that the fp32 net was read from
-	WeightsHash string   `json:"weights_sha256,omitempty"`
-	Cost        string   `json:"cost,omitempty"` // CSV file of the cost that children are searched by; BOPs without
-	CostHash    string   `json:"cost_sha256,omitempty"`
-	WeightBits  []int    `json:"weight_bits"`
-	InputBits   []int    `json:"input_bits"`
-	FirstLayer  string   `json:"first_layer"` // bits, such as 8/8, or search
-	LastLayer   string   `json:"last_layer"`
-	TrainImages int      `json:"train_images"` // at most so many of the training split; 0: all
-	Device      string   `json:"device"`
-	Arithmetic  string   `json:"arithmetic"` // of the device: decides the bits of every result
-	Settings    Settings `json:"settings"`
+	Version     string             `json:"version"`
+	Model       string             `json:"model"`
+	ModelHash   string             `json:"model_sha256,omitempty"` // where it is a file
+	Data        string             `json:"data"`
+	DataHash    string             `json:"data_sha256"`
+	Weights     string             `json:"weights,omitempty"` // file that the fp32 net was read from
+	WeightsHash string             `json:"weights_sha256,omitempty"`
+	Cost        string             `json:"cost,omitempty"` // that children are searched by, as quant.CostFile reads it; BOPs without
+	CostHash    string             `json:"cost_sha256,omitempty"`
+	WeightBits  []int              `json:"weight_bits"`
+	InputBits   []int              `json:"input_bits"`
+	FirstLayer  string             `json:"first_layer"` // bits, such as 8/8, or search
+	LastLayer   string             `json:"last_layer"`
+	Constraints string             `json:"constraints,omitempty"` // file that Rules were read from
+	RulesHash   string             `json:"constraints_sha256,omitempty"`
+	Rules       *quant.Constraints `json:"constraint_rules,omitempty"`
+	TrainImages int                `json:"train_images"` // at most so many of the training split; 0: all
+	Device      string             `json:"device"`
+	Arithmetic  string             `json:"arithmetic"` // of the device: decides the bits of every result
+	Settings    Settings           `json:"settings"`
 	// Of the system: penalties or relative costs that it is asked for, and its own options by name.
 	Asked   []float64      `json:"asked,omitempty"`
 	Options map[string]any `json:"options,omitempty"`

@@ -12,6 +12,7 @@ import (
 	"vimps-gpu/nn/data"
 	"vimps-gpu/nn/model"
 	"vimps-gpu/nn/weights"
+	"vimps-gpu/onesot/tensorboard"
 	"vimps-gpu/quant"
 )
 
@@ -42,7 +43,7 @@ func NewSearch(dev *cuda.Device, run *Run, set *data.Set, system System, custom 
 	}
 	p.Cost = quant.BOPs(p.Space)
 	if custom == nil && c.Cost != "" {
-		custom = func(s *quant.Space) (*quant.CostTable, error) { return quant.ReadCSV(c.Cost, s) }
+		custom = func(s *quant.Space) (*quant.CostTable, error) { return quant.OpenCost(c.Cost, s) }
 	}
 	if custom != nil {
 		if p.Cost, err = custom(p.Space); err != nil {
@@ -53,6 +54,14 @@ func NewSearch(dev *cuda.Device, run *Run, set *data.Set, system System, custom 
 		return nil, err
 	}
 	p.Train, p.Val = Splits(c, set)
+	if p.Val.Len() == 0 {
+		return nil, fmt.Errorf("--hold-out %g: no image is left to select children by", c.Settings.HoldOut)
+	}
+	if p.Graph.Restores() {
+		if err := p.checkRestored(); err != nil {
+			return nil, err
+		}
+	}
 	if p.Train.Len() < c.Settings.Batch {
 		return nil, fmt.Errorf("--batch %d: there are only %d training images", c.Settings.Batch, p.Train.Len())
 	}
@@ -70,14 +79,17 @@ func (s *Search) Close() {
 }
 
 // Execute runs what is left of the search: the fp32 net, then the system, from the state on disk where there is one.
-func (s *Search) Execute(ctx context.Context, o Options) error {
+func (s *Search) Execute(ctx context.Context, o Options) (err error) {
 	s.Options = o
+	if o.TensorBoard {
+		s.State.board = &board{run: s.run, writers: map[string]*tensorboard.Writer{}}
+		defer func() { err = errors.Join(err, s.State.board.close()) }()
+	}
 	if err := s.prepareFP32(ctx); err != nil {
 		return err
 	}
 	s.Account.Start()
 	defer s.Account.Stop()
-	var err error
 	if s.Found, err = s.System.Search(ctx, s.Problem); err != nil {
 		return err
 	}
@@ -91,7 +103,7 @@ func (s *Search) Execute(ctx context.Context, o Options) error {
 // it.
 func (s *Search) prepareFP32(ctx context.Context) error {
 	p := s.Problem
-	p.FP32 = nn.NewParams(p.Dev, p.Graph, nn.Config{})
+	p.FP32 = nn.NewParams(p.Dev, p.Graph, nn.Config{Adam: p.Settings.Optimizer == Adam})
 	done, err := s.readFP32()
 	if done || err != nil {
 		return err
@@ -103,7 +115,8 @@ func (s *Search) prepareFP32(ctx context.Context) error {
 		return err
 	}
 	e := nn.NewEvaluator(p.FP32, nil, p.Set, p.Model.Augment)
-	p.FP32Accuracy = Accuracy{Val: e.Score(p.Val).Accuracy(), Test: e.Score(p.Set.Test).Accuracy()}
+	m := p.Metric()
+	p.FP32Accuracy = Accuracy{m, m.Of(e.Score(p.Val)), m.Of(e.Score(p.Set.Test))}
 	e.Free()
 	text, err := json.Marshal(p.FP32Accuracy)
 	if err != nil {
@@ -132,7 +145,7 @@ func (s *Search) readFP32() (bool, error) {
 func (s *Search) trainFP32(ctx context.Context) error {
 	p, c := s.Problem, s.run.Config
 	if c.Weights != "" {
-		f, err := weights.ReadFile(c.Weights)
+		f, err := model.ReadWeights(c.Weights, p.Graph)
 		if err == nil {
 			_, err = p.FP32.Load(f)
 		}
@@ -163,6 +176,6 @@ func (s *Search) trainFP32(ctx context.Context) error {
 // Front gathers evaluated children.
 func (s *Search) Front(points []Point) *Front {
 	c := s.run.Config
-	return &Front{Method: s.System.Name(), Model: c.Model, Data: c.Data, FP32: &s.FP32Accuracy, Points: points,
+	return &Front{Method: s.System.Name(), Model: c.Model, Data: c.Data, Metric: s.Metric(), FP32: &s.FP32Accuracy, Bicubic: s.Bicubic(), Points: points,
 		Cost: CostInfo{Name: s.Cost.Name, Unit: s.Cost.Unit, Definition: s.Cost.Definition, Max: s.Cost.Max()}}
 }

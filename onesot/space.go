@@ -15,7 +15,7 @@ func NetAndSpace(c Config, set *data.Set) (*nn.Graph, *quant.Space, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	g, err := m.Graph(set.Train.H(), set.Train.W(), set.Train.C(), len(set.Classes))
+	g, err := m.Graph(model.Input{H: set.Train.H(), W: set.Train.W(), C: set.Train.C(), Classes: len(set.Classes), Scale: set.Scale})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -35,6 +35,9 @@ func (c Config) Space(layers []quant.Layer) (*quant.Space, error) {
 // Policy says which bit widths the configuration searches.
 func (c Config) Policy() (quant.Policy, error) {
 	policy := quant.Policy{WeightBits: c.WeightBits, InputBits: c.InputBits}
+	if c.Rules != nil {
+		policy.Constraints, policy.Constraints.File = *c.Rules, c.Constraints
+	}
 	var err error
 	if policy.First, err = quant.ParsePin(c.FirstLayer); err != nil {
 		return policy, fmt.Errorf("--first-layer: %w", err)
@@ -46,11 +49,12 @@ func (c Config) Policy() (quant.Policy, error) {
 }
 
 // Splits cuts the training images in two: those that are trained on and those that children are selected by. Test
-// images select nothing.
+// images select nothing. Those of super-resolution are trained on as patches.
 func Splits(c Config, set *data.Set) (train, val data.Split) {
 	all := set.Train
 	if c.TrainImages > 0 && c.TrainImages < all.Len() {
 		_, all = all.Holdout(float64(c.TrainImages)/float64(all.Len()), c.Settings.Seed)
 	}
-	return all.Holdout(c.Settings.HoldOut, c.Settings.Seed)
+	train, val = all.Holdout(c.Settings.HoldOut, c.Settings.Seed)
+	return train.Patches(), val
 }

@@ -12,8 +12,8 @@ import (
 
 // Terms is the objective of one step, its parts apart and unweighted, averaged over the micro-batches.
 type Terms struct {
-	Task       float64 // cross-entropy, nats an image
-	Accuracy   float64 // of the training images, 0 to 1
+	Task       float64 // cross-entropy, nats an image; of a restoring net the pixel loss
+	Accuracy   float64 // of the training images, 0 to 1; of a restoring net their mean squared error
 	Eta        float64 // geometric mean
 	Hardware   float64 // eta * E[h]
 	Expected   float64 // E[h], all-maximum child of the searched layers = 1
@@ -87,9 +87,10 @@ func (n *Supernet) setStep(now schedule, step, steps int) {
 	for _, v := range [...]struct {
 		t     *cuda.Tensor
 		value float64
-	}{{c.temperature, now.temperature}, {c.mu, now.mu}, {c.lr, now.lr}, {c.stepLR, now.stepLR}, {c.thetaLR, now.thetaLR}} {
+	}{{c.temperature, now.temperature}, {c.mu, now.mu}, {c.stepLR, now.stepLR}, {c.thetaLR, now.thetaLR}} {
 		v.t.Set([]float32{float32(v.value)})
 	}
+	c.descent.set(now.lr, step)
 	setBias(c.stepBias, 0.9, 0.99, step+1)
 	setBias(c.thetaBias, 0.9, 0.999, step+1-n.firstThetaStep(steps))
 	n.gating.setStep(now)

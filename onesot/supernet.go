@@ -35,7 +35,8 @@ type Supernet struct {
 // control is the device numbers that change from step to step.
 type control struct {
 	eta, temperature, lambda, mu *cuda.Tensor // f32 [1]
-	lr, stepLR, thetaLR          *cuda.Tensor // f32 [1]
+	stepLR, thetaLR              *cuda.Tensor // f32 [1]
+	descent                      descent
 	stepBias, thetaBias          *cuda.Tensor // f32 [2]: 1-beta^t
 	mode                         *cuda.Tensor // i32 [1]: how the gating samples
 	noise                        *cuda.Tensor // u32 [4]: seed, step, micro-batch
@@ -126,13 +127,13 @@ func (n *Supernet) allocate() {
 	own := &n.own
 	n.ctl = control{
 		eta: own.scalar(0), temperature: own.scalar(1), lambda: own.scalar(float32(n.Settings.Lambda)), mu: own.scalar(0),
-		lr: own.scalar(0), stepLR: own.scalar(0), thetaLR: own.scalar(0), stepBias: own.zeros(2), thetaBias: own.zeros(2),
+		descent: newDescent(n.Dev, n.Settings), stepLR: own.scalar(0), thetaLR: own.scalar(0), stepBias: own.zeros(2), thetaBias: own.zeros(2),
 		mode: own.ints([]int32{0}, 1), noise: own.keep(n.Dev.New(cuda.Uint32, 4)), factor: own.scalar(1), costWeight: own.scalar(0),
 	}
 	all := own.zeros(3)
 	n.terms = terms{cost: all.View(0, 1), prior: all.View(1, 1), entropy: all.View(2, 1), all: all,
 		similarity: own.zeros(len(n.searched)), partial: n.similarityPartial()}
-	for _, t := range []*cuda.Tensor{n.scalars.GradScale, n.scalars.Momentum, n.scalars.U} {
+	for _, t := range []*cuda.Tensor{n.scalars.GradScale, n.scalars.Momentum, n.scalars.U, n.ctl.descent.lr, n.ctl.descent.bias} {
 		own.keep(t)
 	}
 }
@@ -173,7 +174,7 @@ func (n *Supernet) emitStep() {
 			cuda.Similarity(n.terms.similarity.View(k, 1), l.DW, n.terms.partial, l.W, n.ctl.mu)
 		}
 	}
-	n.emitUpdate(n.ctl.lr, n.ctl.stepLR, n.ctl.stepBias, n.Settings.WeightDecay)
+	n.emitUpdate(n.ctl.descent, n.ctl.stepLR, n.ctl.stepBias)
 }
 
 // State lists everything that training changes.

@@ -28,6 +28,7 @@ var ErrDiverged = errors.New("training diverged")
 
 // Progress is told of every step, of several at a time where a GPU is left to itself for as many.
 type Progress struct {
+	Metric      Metric // of the net
 	Phase       Phase
 	Part, Parts int // of the phase: trainings one after the other, from 0
 	Step, Steps int // steps done, of the part
@@ -156,7 +157,7 @@ func (l *loop) report() error {
 		l.p.Account.Forward += int64(l.batch)
 		l.p.Account.Backward += int64(l.batch)
 		t.Sum.add(terms)
-		now := Progress{Phase: t.Phase, Part: t.Part, Parts: max(1, t.Parts), Step: t.Step, Steps: l.steps, Images: l.batch, Epochs: t.Epochs,
+		now := Progress{Metric: l.p.Metric(), Phase: t.Phase, Part: t.Part, Parts: max(1, t.Parts), Step: t.Step, Steps: l.steps, Images: l.batch, Epochs: t.Epochs,
 			Terms: terms, First: l.first, Began: l.began}
 		if t.Step%l.perEpoch == 0 {
 			now.EpochEnd, now.Epoch = true, t.Sum.scaled(1/float64(l.perEpoch))

@@ -9,8 +9,8 @@ import (
 	"vimps-gpu/quant"
 )
 
-// Tuner is quantization-aware training of a net under a child that may change from step to step: SGD with momentum
-// 0.9 on filters and norms, LogAdam on quantizer steps, both rates falling as a cosine (method.md, section 5,
+// Tuner is quantization-aware training of a net under a child that may change from step to step: the settings' optimizer
+// on filters and norms, LogAdam on quantizer steps, both rates falling as a cosine (method.md, section 5,
 // "Standalone"). What no gate chose has no gradient, but its momentum and, of filters, the decay go on.
 type Tuner struct {
 	net      *Quantized
@@ -19,7 +19,7 @@ type Tuner struct {
 	scalars  *nn.Scalars
 	plan     *nn.Plan
 	feed     *nn.Feed
-	lr       *cuda.Tensor // f32 [1]
+	descent  descent
 	stepLR   *cuda.Tensor // f32 [1]
 	stepBias *cuda.Tensor // f32 [2]
 	history  history
@@ -29,7 +29,7 @@ type Tuner struct {
 // NewTuner compiles the training step of a net. choose names the child of each step; nil leaves the gates alone.
 func NewTuner(p *Problem, q *Quantized, choose func(step, steps int) quant.Assignment) *Tuner {
 	s, dev := p.Settings, q.Dev
-	t := &Tuner{net: q, choose: choose, settings: s, scalars: nn.NewScalars(dev), lr: dev.New(cuda.Float32, 1), stepLR: dev.New(cuda.Float32, 1), stepBias: dev.New(cuda.Float32, 2)}
+	t := &Tuner{net: q, choose: choose, settings: s, scalars: nn.NewScalars(dev), descent: newDescent(dev, s), stepLR: dev.New(cuda.Float32, 1), stepBias: dev.New(cuda.Float32, 2)}
 	t.plan = nn.NewPlan(q.Params, q.Gates, t.scalars, nn.PlanOptions{Batch: min(s.Batch, p.Train.Len()), Train: true})
 	t.feed = nn.NewFeed(t.plan, p.Set.Mean, p.Set.Std, p.Model.Augment)
 	t.history = newHistory(dev, 1, []*cuda.Tensor{t.plan.Loss})
@@ -39,16 +39,15 @@ func NewTuner(p *Problem, q *Quantized, choose func(step, steps int) quant.Assig
 		t.plan.PackFilters()
 		t.plan.Forward()
 		t.plan.Backward()
-		q.emitUpdate(t.lr, t.stepLR, t.stepBias, s.WeightDecay)
+		q.emitUpdate(t.descent, t.stepLR, t.stepBias)
 	})
 	return t
 }
 
 // emitUpdate puts the optimizers' step on the queue.
-func (q *Quantized) emitUpdate(lr, stepLR, stepBias *cuda.Tensor, weightDecay float64) {
-	f, a, s := q.Params.Groups[nn.Filters], q.Params.Groups[nn.Affine], q.Params.Groups[nn.Steps]
-	cuda.SGD(f.Value, f.Grad, f.M, lr, 0.9, float32(weightDecay))
-	cuda.SGD(a.Value, a.Grad, a.M, lr, 0.9, 0)
+func (q *Quantized) emitUpdate(d descent, stepLR, stepBias *cuda.Tensor) {
+	d.emit(q.Params)
+	s := q.Params.Groups[nn.Steps]
 	cuda.LogAdam(s.Value, s.Grad, s.M, s.V, stepLR, stepBias, 0.9, 0.99, 1e-12)
 }
 
@@ -58,7 +57,7 @@ const drawTune = 1 << 42
 // Enqueue puts a step on the device's queue; Report tells how it went.
 func (t *Tuner) Enqueue(step, steps int, split data.Split, positions []int) {
 	cosine := (1 + math.Cos(math.Pi*float64(step)/float64(steps))) / 2
-	t.lr.Set([]float32{float32(t.settings.LearningRate * cosine)})
+	t.descent.set(t.settings.LearningRate*cosine, step)
 	t.stepLR.Set([]float32{float32(t.settings.StepLR * cosine)})
 	setBias(t.stepBias, 0.9, 0.99, step+1)
 	if t.choose != nil {
@@ -97,7 +96,8 @@ func (t *Tuner) Free() {
 	t.feed.Free()
 	t.plan.Free()
 	t.scalars.Free()
-	for _, s := range []*cuda.Tensor{t.lr, t.stepLR, t.stepBias} {
+	t.descent.free()
+	for _, s := range []*cuda.Tensor{t.stepLR, t.stepBias} {
 		s.Free()
 	}
 }

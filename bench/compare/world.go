@@ -58,6 +58,9 @@ func newWorld(e *Experiment, o Options) (*world, error) {
 	if w.fp32, err = w.open(nil, e.Seed, "fp32"); err != nil {
 		return nil, err
 	}
+	if m := w.fp32.Metric(); m != onesot.ByAccuracy {
+		return nil, fmt.Errorf("model = %q: it restores images, and what is compared here are classifiers; search it by the command search", e.Model)
+	}
 	w.space, w.cost, w.bops = w.fp32.Space, w.fp32.Cost, quant.BOPs(w.fp32.Space)
 	for _, v := range w.variants {
 		s, err := w.open(v, e.Seeds[0], searchID(v, e.Seeds[0]))

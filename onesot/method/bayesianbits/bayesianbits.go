@@ -49,7 +49,12 @@ func (*System) Asks() onesot.Asks {
 }
 
 // Check refuses bits that do not double, norms that need one-hot gates, and penalties that cannot be.
-func (*System) Check(p *onesot.Problem) error {
+func (y *System) Check(p *onesot.Problem) error {
+	if y.Prune {
+		if err := p.RefuseTies("bayesianbits that prunes", "the channels of each layer weigh its penalty"); err != nil {
+			return err
+		}
+	}
 	if err := onesot.CheckResidual(p.Space, p.Settings.Norm); err != nil {
 		return err
 	}

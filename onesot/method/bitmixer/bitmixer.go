@@ -84,6 +84,9 @@ func (s *System) Check(p *onesot.Problem) error {
 	case p.Settings.Norm == nn.NormEta:
 		return fmt.Errorf("--norm eta: bitmixer has no eta; want transition, pair, bn or gate")
 	}
+	if err := p.RefuseTies("bitmixer", "it ties the weights to the input of each layer and lowers layer by layer"); err != nil {
+		return err
+	}
 	if err := checkTied(p.Space); err != nil {
 		return err
 	}

@@ -43,6 +43,7 @@ func newHessian(p *onesot.Problem, q *onesot.Quantized, images int) (*hessian, e
 		from := &widest.Params.Norms[i]
 		h.params.Norms[i].SetAffine(from.Gamma.Get(nil), from.Beta.Get(nil))
 	}
+	h.params.TakeSlopes(widest.Params)
 	h.scalars = nn.NewScalars(p.Dev)
 	h.plan = nn.NewPlan(h.params, nil, h.scalars, nn.PlanOptions{Batch: h.images, Train: true})
 	h.feed = nn.NewFeed(h.plan, p.Set.Mean, p.Set.Std, nn.Augment{})

@@ -60,6 +60,9 @@ func (*System) Asks() onesot.Asks {
 func (s *System) Check(p *onesot.Problem) error {
 	switch {
 	case s.Space == "pairs":
+		if err := p.RefuseTies("dnas --space pairs", "it draws a pair of bits for each layer"); err != nil {
+			return err
+		}
 		list, err := s.pairs(p.Space)
 		if err == nil {
 			_, err = onesot.AllowedPairs(p.Space, list)

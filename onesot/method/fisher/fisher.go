@@ -54,6 +54,9 @@ func (s *System) Check(p *onesot.Problem) error {
 	if p.Settings.Norm != nn.NormPlain {
 		return fmt.Errorf("--norm %s: nothing is trained, so that all bit widths have the fp32 net's batch norm; want bn", p.Settings.Norm)
 	}
+	if err := p.RefuseTies("fisher", "its knapsack decides layer by layer"); err != nil {
+		return err
+	}
 	return p.CheckBudgets()
 }
 

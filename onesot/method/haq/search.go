@@ -100,7 +100,7 @@ func (r *search) episode(ctx context.Context, total int) error {
 		return err
 	}
 	for i := range steps {
-		steps[i].reward = reward(accuracy, r.p.FP32Accuracy.Val)
+		steps[i].reward = reward(r.p.Metric(), accuracy, r.p.FP32Accuracy.Val)
 	}
 	r.agent.observe(steps, n > warmUp)
 	if best := &r.note.Best[r.note.Budget]; accuracy > best.AccuracyVal {
@@ -109,8 +109,10 @@ func (r *search) episode(ctx context.Context, total int) error {
 	return nil
 }
 
-// reward is the authors': a tenth of the points of percent that are won over the fp32 net.
-func reward(accuracy, fp32 float64) float64 { return single(0.1 * 100 * (accuracy - fp32)) }
+// reward is the authors': a tenth of the points of percent that are won over the fp32 net; of the dB, where PSNR is the metric.
+func reward(m onesot.Metric, value, fp32 float64) float64 {
+	return single(0.1 * m.Scale() * (value - fp32))
+}
 
 // points are the best children of the budgets, each once.
 func (r *search) points() []onesot.Point {

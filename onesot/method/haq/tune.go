@@ -56,7 +56,7 @@ func (t *tuner) tune(ctx context.Context, p *onesot.Problem, a quant.Assignment,
 		Images: t.images, Save: func() error { return nil }}) // a state is an episode's
 }
 
-// score fine-tunes a child and gives its accuracy on the validation split, 0 where it diverged.
+// score fine-tunes a child and gives its value on the validation split by the net's metric, 0 where it diverged.
 func (t *tuner) score(ctx context.Context, a quant.Assignment, part, parts int) (accuracy float64, err error) {
 	err = t.tune(ctx, t.p, a, part, parts)
 	if errors.Is(err, onesot.ErrDiverged) {
@@ -69,7 +69,7 @@ func (t *tuner) score(ctx context.Context, a quant.Assignment, part, parts int) 
 	if math.IsNaN(score.Loss) || math.IsInf(score.Loss, 0) {
 		return 0, nil
 	}
-	return score.Accuracy(), nil
+	return t.p.Metric().Of(score), nil
 }
 
 // judgeOf fine-tunes any child as an episode would, after the search, of which no trace is left on disk. The judge is

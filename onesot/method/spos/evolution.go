@@ -41,7 +41,8 @@ type candidate struct {
 // goes first, then the first in the alphabet: ours, so that the order is one.
 func better(a, b candidate) int {
 	return cmp.Or(
-		cmp.Compare(b.score.Accuracy(), a.score.Accuracy()),
+		cmp.Compare(b.score.Accuracy(), a.score.Accuracy()), // 0 of a restoring net, as is the PSNR of a classifier
+		cmp.Compare(b.score.PSNR, a.score.PSNR),
 		cmp.Compare(a.score.Loss, b.score.Loss),
 		cmp.Compare(a.genome, b.genome),
 	)

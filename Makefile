@@ -38,7 +38,7 @@ demo: build
 
 # Everything that is checked. test-sim says loudly what it leaves out where something is missing.
 test: lint
-	@nn/onnx/test.sh
+	@.ci/test
 	@$(MAKE) --no-print-directory test-sim
 
 # The CUDA kernels, without a GPU: all of them compiled and their machine code held to kernels/sass_budget.json, and the program with them

@@ -49,7 +49,7 @@ func Loader(dev *cuda.Device, set *data.Set, o LoaderOptions) (*LoaderReport, er
 	if o.Model == "" {
 		return r, nil
 	}
-	in := model.Input{H: set.Train.H(), W: set.Train.W(), C: set.Train.C(), Classes: len(set.Classes), Scale: set.Scale}
+	in := model.InputOf(set)
 	g, err := m.Graph(in)
 	if err != nil {
 		return nil, err

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"image"
 	"image/color"
-	"image/png"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,15 +32,7 @@ func twoClasses(t *testing.T) string {
 		img := image.NewGray(image.Rect(0, 0, 8, 8))
 		img.Set(i%8, i/8, color.White)
 		path := filepath.Join(dir, []string{"a", "b"}[i%2], string(rune('A'+i))+".png")
-		write(t, path, nil)
-		f, err := os.Create(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := png.Encode(f, img); err != nil {
-			t.Fatal(err)
-		}
-		f.Close()
+		writePNG(t, path, img)
 	}
 	return dir
 }

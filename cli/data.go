@@ -7,6 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"vimps-gpu/nn/data"
+	"vimps-gpu/nn/model"
 )
 
 func dataCommand() *cli.Command {
@@ -63,7 +64,7 @@ func checkData(c *cli.Context) error {
 		return fmt.Errorf("data set %q: %w", set.Name, err)
 	}
 	out := checkedData{Data: set.Name, Scale: set.Scale, Hash: set.Hash, Mean: set.Mean, Std: set.Std, Train: set.Train.Len(), Test: set.Test.Len(), Classes: []classCount{},
-		Image: imageShape{set.Train.H(), set.Train.W(), set.Train.C(), len(set.Classes), set.Scale}}
+		Image: imageShape(model.InputOf(set))}
 	if set.Scale == 0 {
 		train, test := set.Train.Counts(len(set.Classes)), set.Test.Counts(len(set.Classes))
 		for k, name := range set.Classes {

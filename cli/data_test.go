@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"fmt"
 	"image"
 	"image/color"
@@ -14,22 +15,28 @@ import (
 // pictures writes n PNG files of 30 x 24 and more into dir.
 func pictures(t *testing.T, dir string, n int) {
 	t.Helper()
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		t.Fatal(err)
-	}
 	for k := range n {
 		img := image.NewNRGBA(image.Rect(0, 0, 30+k, 24))
 		for p := range img.Rect.Dx() * 24 {
 			img.SetNRGBA(p%img.Rect.Dx(), p/img.Rect.Dx(), color.NRGBA{uint8(3 * p), uint8(p / 9), uint8(20 * k), 255})
 		}
-		f, err := os.Create(filepath.Join(dir, fmt.Sprint(k, ".png")))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		if err := png.Encode(f, img); err != nil {
-			t.Fatal(err)
-		}
+		writePNG(t, filepath.Join(dir, fmt.Sprint(k, ".png")), img)
+	}
+}
+
+// writePNG writes an image and makes the folder that it lies in.
+func writePNG(t *testing.T, path string, img image.Image) {
+	t.Helper()
+	var file bytes.Buffer
+	err := png.Encode(&file, img)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(path), 0o777)
+	}
+	if err == nil {
+		err = os.WriteFile(path, file.Bytes(), 0o666)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -285,7 +285,7 @@ func scoreFP32(c *cli.Context, dev *cuda.Device, config onesot.Config, set *data
 	if err != nil {
 		return out, asUsage(err)
 	}
-	g, err := m.Graph(model.Input{H: set.Train.H(), W: set.Train.W(), C: set.Train.C(), Classes: len(set.Classes), Scale: set.Scale})
+	g, err := m.Graph(model.InputOf(set))
 	if err != nil {
 		return out, asUsage(err)
 	}

@@ -52,7 +52,7 @@ func profile(c *cli.Context) error {
 		return err
 	}
 	o := bench.ProfileOptions{Batch: c.Int("batch"), Rounds: c.Int("rounds")}
-	if o.Graph, err = m.Graph(model.Input{H: shape.H, W: shape.W, C: shape.C, Classes: shape.Classes, Scale: shape.Scale}); err != nil {
+	if o.Graph, err = m.Graph(model.Input(shape)); err != nil {
 		return asUsage(err)
 	}
 	config := defaultConfig(oneshot.New(), m.Name)

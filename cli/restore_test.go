@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"image"
 	"image/color"
-	"image/png"
 	"math"
 	"os"
 	"path/filepath"
@@ -21,9 +20,6 @@ func smallImages(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	for folder, count := range map[string]int{"train": 8, "test": 2} {
-		if err := os.Mkdir(filepath.Join(dir, folder), 0o777); err != nil {
-			t.Fatal(err)
-		}
 		for i := range count {
 			// Sizes differ, and are no multiple of the scale.
 			img := image.NewGray(image.Rect(0, 0, 33+2*i, 37))
@@ -36,16 +32,7 @@ func smallImages(t *testing.T) string {
 					img.SetGray(x, y, color.Gray{uint8(v)})
 				}
 			}
-			f, err := os.Create(filepath.Join(dir, folder, fmt.Sprintf("%d.png", i)))
-			if err == nil {
-				err = png.Encode(f, img)
-			}
-			if err == nil {
-				err = f.Close()
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+			writePNG(t, filepath.Join(dir, folder, fmt.Sprintf("%d.png", i)), img)
 		}
 	}
 	return dir
@@ -179,20 +166,7 @@ func colourImages(t *testing.T) string {
 					img.SetRGBA(x, y, color.RGBA{uint8(noise >> 24), uint8(128*class) + uint8(noise>>17)&127, uint8(noise >> 10), 255})
 				}
 			}
-			sub := filepath.Join(dir, fmt.Sprint(class))
-			if err := os.MkdirAll(sub, 0o777); err != nil {
-				t.Fatal(err)
-			}
-			f, err := os.Create(filepath.Join(sub, fmt.Sprintf("%d.png", i)))
-			if err == nil {
-				err = png.Encode(f, img)
-			}
-			if err == nil {
-				err = f.Close()
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+			writePNG(t, filepath.Join(dir, fmt.Sprint(class), fmt.Sprintf("%d.png", i)), img)
 		}
 	}
 	return dir

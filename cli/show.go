@@ -70,7 +70,7 @@ func show(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	g, err := m.Graph(model.Input{H: shape.H, W: shape.W, C: shape.C, Classes: shape.Classes, Scale: shape.Scale})
+	g, err := m.Graph(model.Input(shape))
 	if err != nil {
 		return asUsage(err)
 	}

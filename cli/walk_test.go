@@ -46,11 +46,7 @@ func TestReadmeWalk(t *testing.T) {
 	t.Chdir(t.TempDir())
 	const classes = 2
 	for k := range classes {
-		dir := filepath.Join("photos", fmt.Sprintf("class%d", k))
-		if err := os.MkdirAll(dir, 0o777); err != nil {
-			t.Fatal(err)
-		}
-		pictures(t, dir, 24)
+		pictures(t, filepath.Join("photos", fmt.Sprintf("class%d", k)), 24)
 	}
 	writeCheckpoint(t, "mobilenetv2_100.safetensors", classes)
 	var last string

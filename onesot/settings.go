@@ -81,13 +81,12 @@ func ModelSettings(model string) Settings {
 	switch model {
 	case "digitsnet":
 		s.Epochs, s.Eta1, s.Lambda, s.HoldOut = 30, 10, 3e-3, 0.2
-	case "espcn", "srresnet":
+	case "espcn":
 		s = s.restoring()
-	}
-	if model == "espcn" { // far from trained after as many epochs with 16 patches a step: bench/results/espcn-set5-x3.md
+		// Far from trained after as many epochs with 16 patches a step: bench/results/espcn-set5-x3.md.
 		s.Batch, s.PretrainEpochs, s.LearningRate = 4, 240, 1e-3
-	}
-	if model == "srresnet" {
+	case "srresnet":
+		s = s.restoring()
 		s.PretrainLR, s.LearningRate = 2e-4, 1e-4
 	}
 	return s

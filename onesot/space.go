@@ -15,7 +15,7 @@ func NetAndSpace(c Config, set *data.Set) (*nn.Graph, *quant.Space, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	g, err := m.Graph(model.Input{H: set.Train.H(), W: set.Train.W(), C: set.Train.C(), Classes: len(set.Classes), Scale: set.Scale})
+	g, err := m.Graph(model.InputOf(set))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"vimps-gpu/nn"
+	"vimps-gpu/nn/data"
 	"vimps-gpu/nn/onnx"
 )
 
@@ -16,12 +17,18 @@ type Input struct {
 	Scale   int // super-resolution: output height / input height; 0: classification
 }
 
+// InputOf is what a net for a data set is built for.
+func InputOf(set *data.Set) Input {
+	return Input{H: set.Train.H(), W: set.Train.W(), C: set.Train.C(), Classes: len(set.Classes), Scale: set.Scale}
+}
+
 // Model is one net that can be built for a data set.
 type Model struct {
 	Name    string
 	About   string
 	Augment nn.Augment // what its training images go through
 	Build   func(in Input) *nn.Graph
+	made    Input // what the net was published for; see MadeFor
 	MinSize int   // least height and width of an image
 	Scales  []int // super-resolution: the scales it can have; nil: a classifier
 
@@ -31,12 +38,12 @@ type Model struct {
 // All lists the models.
 func All() []Model {
 	return []Model{
-		{"digitsnet", "7 convolutions (16 to 64 channels, one residual) and a linear layer, for small images", nn.Augment{Pad: 1}, digitsnet, 4, nil, nil},
-		{"resnet20", "ResNet-20 for CIFAR (He et al. 2016), option-A shortcuts", nn.Augment{Pad: 4, Flip: true}, resnet20, 8, nil, nil},
-		{"resnet18", "ResNet-18 for ImageNet (He et al. 2016), torchvision's names", nn.Augment{Flip: true}, resnet18, 32, nil, nil},
-		{"mobilenetv2", "MobileNet-v2 for ImageNet (Sandler et al. 2018), torchvision's or timm's names", nn.Augment{Flip: true}, mobilenetv2, 32, nil, nil},
-		{"espcn", "ESPCN (Shi et al. 2016) for super-resolution: 3 convolutions and a pixel shuffle", nn.Augment{Flip: true}, espcn, 4, []int{2, 3, 4}, nil},
-		{"srresnet", "SRResNet (Ledig et al. 2017) for super-resolution: 16 residual blocks", nn.Augment{Flip: true}, srresnet, 4, []int{2, 3, 4}, nil},
+		{"digitsnet", "7 convolutions (16 to 64 channels, one residual) and a linear layer, for small images", nn.Augment{Pad: 1}, digitsnet, Input{8, 8, 1, 10, 0}, 4, nil, nil},
+		{"resnet20", "ResNet-20 for CIFAR (He et al. 2016), option-A shortcuts", nn.Augment{Pad: 4, Flip: true}, resnet20, Input{32, 32, 3, 10, 0}, 8, nil, nil},
+		{"resnet18", "ResNet-18 for ImageNet (He et al. 2016), torchvision's names", nn.Augment{Flip: true}, resnet18, Input{224, 224, 3, 1000, 0}, 32, nil, nil},
+		{"mobilenetv2", "MobileNet-v2 for ImageNet (Sandler et al. 2018), torchvision's or timm's names", nn.Augment{Flip: true}, mobilenetv2, Input{224, 224, 3, 1000, 0}, 32, nil, nil},
+		{"espcn", "ESPCN (Shi et al. 2016) for super-resolution: 3 convolutions and a pixel shuffle", nn.Augment{Flip: true}, espcn, Input{24, 24, 1, 0, 3}, 4, []int{2, 3, 4}, nil},
+		{"srresnet", "SRResNet (Ledig et al. 2017) for super-resolution: 16 residual blocks", nn.Augment{Flip: true}, srresnet, Input{24, 24, 1, 0, 3}, 4, []int{2, 3, 4}, nil},
 	}
 }
 

@@ -58,6 +58,22 @@ func (m Model) imported(in Input) (*onnx.Net, error) {
 	return net, nil
 }
 
+// MadeFor is what a net was published for or, of a file, what it reads and makes. The error tells why a file does not say it.
+func (m Model) MadeFor() (Input, error) {
+	if m.file == nil {
+		return m.made, nil
+	}
+	g, err := m.Graph(Input{})
+	if err != nil {
+		return Input{}, err
+	}
+	in, out := g.Nodes[0], g.Output()
+	if g.Restores() {
+		return Input{H: in.H, W: in.W, C: in.C, Scale: out.H / in.H}, nil
+	}
+	return Input{H: in.H, W: in.W, C: in.C, Classes: out.C}, nil
+}
+
 // Notes is what the import of a file left out or computes otherwise, a line each.
 func (m Model) Notes(in Input) ([]string, error) {
 	if m.file == nil {

@@ -92,11 +92,11 @@ func childParams(t testing.TB, dev *cuda.Device, g *nn.Graph, weight, input []in
 	return p, gates
 }
 
-// pythonWithONNXRuntime is the Python of nn/onnx/onnxruntime.sh, or that which VIMPS_ONNXRUNTIME names; where there is none the test is
+// pythonWithONNXRuntime is the Python of nn/onnx/onnxruntime.sh, or that which VIMPS_PYTHON names; where there is none the test is
 // skipped.
 func pythonWithONNXRuntime(t testing.TB) string {
 	t.Helper()
-	if python := os.Getenv("VIMPS_ONNXRUNTIME"); python != "" {
+	if python := os.Getenv("VIMPS_PYTHON"); python != "" {
 		return python
 	}
 	python, err := filepath.Abs("../../.python/bin/python")

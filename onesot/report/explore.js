@@ -120,7 +120,7 @@
   const dots = (s, cls, i) => {
     for (const p of s.points) {
       const fill = cls === "base" ? "none" : p.front ? colour(i) : "#bbb";
-      const dot = draw("circle", { cx: scale.x(cost(p)), cy: scale.y(quality(p)), r: 5, fill, stroke: colour(cls === "base" ? i : i), class: cls + (fits(p) ? "" : " outside"),
+      const dot = draw("circle", { cx: scale.x(cost(p)), cy: scale.y(quality(p)), r: 5, fill, stroke: colour(i), class: cls + (fits(p) ? "" : " outside"),
         tabindex: 0, role: "button", "aria-label": label(s, p), "data-n": p.n, "data-series": s.name });
       const look = () => show(s, p);
       dot.addEventListener("mouseenter", look);

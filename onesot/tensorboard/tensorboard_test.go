@@ -14,9 +14,9 @@ import (
 
 // The real tensorboard package reads what was written, and leaves out what a resumed run does anew.
 func TestTensorBoardReads(t *testing.T) {
-	python := os.Getenv("VIMPS_ONNXRUNTIME")
+	python := os.Getenv("VIMPS_PYTHON")
 	if python == "" {
-		t.Skip("needs a Python that has tensorboard, named by VIMPS_ONNXRUNTIME (make onnxruntime)")
+		t.Skip("needs a Python that has tensorboard, named by VIMPS_PYTHON (make onnxruntime)")
 	}
 	dir := filepath.Join(t.TempDir(), "search")
 	now := time.Unix(1_700_000_000, 5e8)

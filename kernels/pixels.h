@@ -45,6 +45,16 @@ template <int V, class T> VK_DEVICE void store_vec(T *p, const vec<V> &a) {
 	}
 }
 
+// d or, where `add`, the sum of what is stored and d.
+template <class T, int V> VK_DEVICE vec<V> accumulated(const T *stored, vec<V> d, int add) {
+	if (add) {
+		const vec<V> before = load_vec<V>(stored);
+#pragma unroll
+		for (int j = 0; j < V; j++) d.v[j] = before.v[j] + d.v[j];
+	}
+	return d;
+}
+
 // What storing as T and loading again gives.
 template <class T, int V> VK_DEVICE vec<V> rounded(vec<V> a) {
 	if constexpr (sizeof(T) == 2) {

@@ -25,13 +25,8 @@ template <class T, int V> VK_DEVICE void place_bwd(const vk_place_args &a, int u
 	for (int k = t.vector * V; k < a.x.c; k += t.vectors * V) {
 		for (pixel_walk at(t, part, a.x.w); at.more(); at.next()) {
 			T *dx = act_image<T>(a.x, part.image) + place(a.x, at.p, at.q, k);
-			vec<V> d = load_vec<V>(act_image<T>(a.y, part.image) + place(a.y, at.p + a.top, at.q + a.left, k + a.channel));
-			if (a.accumulate) {
-				const vec<V> before = load_vec<V>(dx);
-#pragma unroll
-				for (int j = 0; j < V; j++) d.v[j] = before.v[j] + d.v[j];
-			}
-			store_vec(dx, d);
+			const vec<V> d = load_vec<V>(act_image<T>(a.y, part.image) + place(a.y, at.p + a.top, at.q + a.left, k + a.channel));
+			store_vec(dx, accumulated(dx, d, a.accumulate));
 		}
 	}
 }

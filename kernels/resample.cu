@@ -27,13 +27,7 @@ template <class T, int V> VK_DEVICE void resample(const vk_resample_args &a, int
 		const T *x = act_image<T>(a.x, part.image) + k;
 		for (pixel_walk at(t, part, a.y.w); at.more(); at.next()) {
 			T *y = act_image<T>(a.y, part.image) + place(a.y, at.p, at.q, k);
-			vec<V> v = resample_pixel<T, V>(a, x, at.p, at.q);
-			if (a.accumulate) {
-				const vec<V> before = load_vec<V>(y);
-#pragma unroll
-				for (int j = 0; j < V; j++) v.v[j] = before.v[j] + v.v[j];
-			}
-			store_vec(y, v);
+			store_vec(y, accumulated(y, resample_pixel<T, V>(a, x, at.p, at.q), a.accumulate));
 		}
 	}
 }

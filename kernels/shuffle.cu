@@ -1,5 +1,5 @@
 // Depth to space: a thread a value of what is written, grid.y the image.
-#include "device.h"
+#include "pixels.h"
 
 struct value_place {
 	int p, q, k;
@@ -10,14 +10,12 @@ VK_DEVICE value_place value_at(const vk_act &t, int at) {
 	return {p, q, rest - q * t.c};
 }
 
-VK_DEVICE int value_index(const vk_act &t, int p, int q, int k) { return p * act_row(t) + q * t.c + k; }
-
 template <class T> VK_DEVICE void shuffle_fwd(const vk_shuffle_args &a) {
 	const value_place y = value_at(a.y, blockIdx.x * blockDim.x + threadIdx.x);
 	if (y.p >= a.y.h) return;
 	const int b = a.block, p = y.p / b, q = y.q / b, of_block = (y.p - p * b) * b + y.q - q * b;
 	const int k = a.dcr ? of_block * a.y.c + y.k : y.k * b * b + of_block;
-	store(act_image<T>(a.y, blockIdx.y) + value_index(a.y, y.p, y.q, y.k), load(act_image<T>(a.x, blockIdx.y) + value_index(a.x, p, q, k)));
+	store(act_image<T>(a.y, blockIdx.y) + place(a.y, y.p, y.q, y.k), load(act_image<T>(a.x, blockIdx.y) + place(a.x, p, q, k)));
 }
 
 template <class T> VK_DEVICE void shuffle_bwd(const vk_shuffle_args &a) {
@@ -25,8 +23,8 @@ template <class T> VK_DEVICE void shuffle_bwd(const vk_shuffle_args &a) {
 	if (x.p >= a.x.h) return;
 	const int b = a.block, of_block = a.dcr ? x.k / a.y.c : x.k % (b * b), k = a.dcr ? x.k % a.y.c : x.k / (b * b);
 	const int p = x.p * b + of_block / b, q = x.q * b + of_block % b;
-	T *dx = act_image<T>(a.x, blockIdx.y) + value_index(a.x, x.p, x.q, x.k);
-	const float d = load(act_image<T>(a.y, blockIdx.y) + value_index(a.y, p, q, k));
+	T *dx = act_image<T>(a.x, blockIdx.y) + place(a.x, x.p, x.q, x.k);
+	const float d = load(act_image<T>(a.y, blockIdx.y) + place(a.y, p, q, k));
 	store(dx, a.accumulate ? load(dx) + d : d);
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"vimps-gpu/cuda"
+	"vimps-gpu/cuda/job"
 	"vimps-gpu/nn"
 	"vimps-gpu/nn/model"
 	"vimps-gpu/onesot"
@@ -55,18 +56,20 @@ func firstLossAllowed(precision string) float64 {
 // training is a net that can be trained a step at a time without waiting for it.
 type training struct {
 	step func(i int) // puts step i on the queue
+	full func() bool // the next step finds no room before wait
 	wait func() []onesot.Terms
-	hash func() string
+	hash func() string // of parameters and running statistics
+	net  *nn.Params
 	free func()
 }
 
-// waitEvery is the steps between waits: fewer than the history of losses has room for.
+// waitEvery is the steps between waits on a GPU: fewer than its history of losses has room for.
 const waitEvery = 8
 
 func (t *training) run(from, steps int) (terms []onesot.Terms) {
 	for i := range steps {
 		t.step(from + i)
-		if (i+1)%waitEvery == 0 || i+1 == steps {
+		if (i+1)%waitEvery == 0 || i+1 == steps || t.full() {
 			terms = append(terms, t.wait()...)
 		}
 	}
@@ -118,10 +121,10 @@ func newTraining(dev *cuda.Device, o StepOptions, net string) (*training, *nn.Gr
 	fp32 := nn.NewParams(dev, graph, nn.Config{})
 	fp32.Init(o.Settings.Seed)
 	if net == "fp32" {
-		t := onesot.NewPretrainer(fp32, o.Settings, set, m.Augment)
+		t := onesot.NewPretrainer(job.Alone(), fp32, o.Settings, set, m.Augment)
 		return &training{
 			step: func(i int) { t.Enqueue(firstStep+i, allSteps, set.Train, positions) },
-			wait: t.Report, hash: func() string { return hashOf(fp32) },
+			full: t.Full, wait: t.Report, hash: func() string { return hashOf(fp32.Groups[:], fp32.Stats) }, net: fp32,
 			free: func() { t.Free(); fp32.Free() },
 		}, graph, nil
 	}
@@ -132,16 +135,15 @@ func newTraining(dev *cuda.Device, o StepOptions, net string) (*training, *nn.Gr
 	}
 	return &training{
 		step: func(i int) { n.Enqueue(firstStep+i, allSteps, set.Train, positions) },
-		wait: n.Report, hash: func() string { return hashOf(n.Params) },
+		full: n.Full, wait: n.Report, hash: func() string { return hashOf(n.Params.Groups[:], n.Params.Stats) }, net: n.Params,
 		free: func() { n.FinishTraining(); n.Params.Free(); n.Gates.Z.Free(); n.Gates.DZ.Free() },
 	}, graph, nil
 }
 
-// hashOf is the SHA-256 of a net's parameters and running statistics.
-func hashOf(p *nn.Params) string {
+// hashOf is the SHA-256 of some tensors and a net's parameters.
+func hashOf(groups []nn.Flat, tensors ...*cuda.Tensor) string {
 	h := sha256.New()
-	tensors := []*cuda.Tensor{p.Stats}
-	for _, f := range p.Groups {
+	for _, f := range groups {
 		tensors = append(tensors, f.Value)
 	}
 	for _, t := range tensors {

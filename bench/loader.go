@@ -4,7 +4,10 @@ import (
 	"runtime"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"vimps-gpu/cuda"
+	"vimps-gpu/cuda/job"
 	"vimps-gpu/nn"
 	"vimps-gpu/nn/data"
 	"vimps-gpu/nn/model"
@@ -28,8 +31,11 @@ type LoaderReport struct {
 	CPUs   int     `json:"cpus"`
 	Train  float64 `json:"train_images_per_second"` // batches of training images, nothing else done
 	Test   float64 `json:"test_images_per_second"`
-	Step   float64 `json:"step_images_per_second,omitempty"` // fp32 training steps on images that are there
-	Both   float64 `json:"both_images_per_second,omitempty"` // the same on the loader's
+	// Images in a second of one core's time, which other programs on the machine hardly change.
+	TrainCore float64 `json:"train_images_per_core_second"`
+	TestCore  float64 `json:"test_images_per_core_second"`
+	Step      float64 `json:"step_images_per_second,omitempty"` // fp32 training steps on images that are there
+	Both      float64 `json:"both_images_per_second,omitempty"` // the same on the loader's
 }
 
 // Loader times how fast batches of a set's images come, and how fast a net trains on them.
@@ -44,8 +50,8 @@ func Loader(dev *cuda.Device, set *data.Set, o LoaderOptions) (*LoaderReport, er
 		}
 		augment = m.Augment
 	}
-	r.Train = loaderAlone(dev, set, set.Train, augment, o)
-	r.Test = loaderAlone(dev, set, set.Test, nn.Augment{}, o)
+	r.Train, r.TrainCore = loaderAlone(dev, set, set.Train, augment, o)
+	r.Test, r.TestCore = loaderAlone(dev, set, set.Test, nn.Augment{}, o)
 	if o.Model == "" {
 		return r, nil
 	}
@@ -62,8 +68,8 @@ func Loader(dev *cuda.Device, set *data.Set, o LoaderOptions) (*LoaderReport, er
 	return r, nil
 }
 
-// loaderAlone is images/s of a feed into a net of next to no work, which is never run.
-func loaderAlone(dev *cuda.Device, set *data.Set, s data.Split, a nn.Augment, o LoaderOptions) float64 {
+// loaderAlone is images/s of a feed into a net of next to no work, which is never run, and images in a second of a core's time.
+func loaderAlone(dev *cuda.Device, set *data.Set, s data.Split, a nn.Augment, o LoaderOptions) (rate, core float64) {
 	g := nn.NewGraph("loader", s.H(), s.W(), s.C())
 	if set.Scale > 0 {
 		g.DepthToSpace(g.Conv("c", 0, nn.Conv{K: s.C() * set.Scale * set.Scale, R: 1, S: 1, Stride: 1}), nn.Shuffle{Block: set.Scale})
@@ -84,19 +90,20 @@ func steps(dev *cuda.Device, g *nn.Graph, set *data.Set, s data.Split, a nn.Augm
 	params := nn.NewParams(dev, g, nn.Config{})
 	defer params.Free()
 	params.Init(o.Settings.Seed)
-	t := onesot.NewPretrainer(params, o.Settings, set, a)
+	t := onesot.NewPretrainer(job.Alone(), params, o.Settings, set, a)
 	defer t.Free()
-	return timed(s, o, func(i int, positions []int) {
+	rate, _ := timed(s, o, func(i int, positions []int) {
 		t.Enqueue(firstStep+i, allSteps, s, positions)
 		if t.Full() {
 			t.Report()
 		}
 	}, func() { t.Report() })
+	return rate
 }
 
-// timed calls do for batches of a split in random order, epoch after epoch, until the time is over; finish waits for
-// what they queued. The first batches do not count.
-func timed(s data.Split, o LoaderOptions, do func(batch int, positions []int), finish func()) float64 {
+// timed gives images/s, and images in a second of a core's time. It calls do for batches of a split in random order, epoch after
+// epoch, until the time is over; finish waits for what they queued. The first batches do not count.
+func timed(s data.Split, o LoaderOptions, do func(batch int, positions []int), finish func()) (rate, core float64) {
 	order := make([]int, s.Len())
 	positions := make([]int, o.Settings.Batch)
 	at, epoch, batch := len(order), 0, 0
@@ -114,10 +121,20 @@ func timed(s data.Split, o LoaderOptions, do func(batch int, positions []int), f
 	}
 	next()
 	finish()
-	began, first := time.Now(), batch
+	began, used, first := time.Now(), coreTime(), batch
 	for batch == first || time.Since(began) < o.Least {
 		next()
 	}
 	finish()
-	return float64((batch-first)*o.Settings.Batch) / time.Since(began).Seconds()
+	images := float64((batch - first) * o.Settings.Batch)
+	return images / time.Since(began).Seconds(), images / (coreTime() - used).Seconds()
+}
+
+// coreTime is the time that cores have spent on this process.
+func coreTime() time.Duration {
+	var used unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &used); err != nil {
+		panic(err) // only for a wrong argument
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }

@@ -10,6 +10,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"vimps-gpu/cuda"
+	"vimps-gpu/cuda/job"
 	"vimps-gpu/kernels"
 	"vimps-gpu/nn"
 	"vimps-gpu/nn/data"
@@ -24,7 +25,8 @@ type StepOptions struct {
 	H, W, C, Classes int // of an image
 	Policy           quant.Policy
 	Settings         onesot.Settings
-	Steps            int // timed, of each kind
+	Steps            int        // timed, of each kind
+	World            *job.World // whose ranks share the supernet's step; nil: this process alone
 }
 
 // StepReport is the times of all kinds of step.

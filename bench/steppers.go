@@ -2,6 +2,7 @@ package bench
 
 import (
 	"vimps-gpu/cuda"
+	"vimps-gpu/cuda/job"
 	"vimps-gpu/nn"
 	"vimps-gpu/nn/data"
 	"vimps-gpu/onesot"
@@ -48,6 +49,7 @@ func newSupernet(dev *cuda.Device, g *nn.Graph, o StepOptions, fp32 *nn.Params, 
 	if err != nil {
 		return nil, err
 	}
+	n.World = o.World
 	n.Params.Start(fp32, set, set.Train)
 	n.PrepareTraining(set, a)
 	return n, nil
@@ -123,7 +125,7 @@ func quantizedStep(dev *cuda.Device, g *nn.Graph, o StepOptions, space *quant.Sp
 
 // fp32Step is a training step of the net before quantization.
 func fp32Step(o StepOptions, fp32 *nn.Params, set *data.Set, a nn.Augment) *stepper {
-	t := onesot.NewPretrainer(fp32, o.Settings, set, a)
+	t := onesot.NewPretrainer(job.Alone(), fp32, o.Settings, set, a)
 	positions := every(set.Train)
 	return &stepper{
 		kind:    "fp32",

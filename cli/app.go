@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"vimps-gpu/cuda"
+	"vimps-gpu/cuda/job"
 )
 
 // Version is the program's; run.json records it.
@@ -22,7 +24,17 @@ const Version = "0.1.0"
 // notes and the one line of an error to stderr. A cancelled ctx is an interrupt, as SIGINT is: the work saves its state
 // and stops.
 func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	err := App(stdout, stderr).RunContext(ctx, args)
+	w, err := job.Join(job.Options{Log: stderr})
+	if err != nil && !job.First() {
+		time.Sleep(time.Second) // for the first process to say it, before the launcher ends all
+		return ExitFailed
+	}
+	if err == nil && w.Size() > 1 {
+		return inJob(ctx, w, args, stdout, stderr)
+	}
+	if err == nil {
+		err = App(stdout, stderr).RunContext(ctx, args)
+	}
 	if err != nil {
 		fmt.Fprintf(stderr, "vimps-gpu: %s\n", oneLine(err))
 	}
@@ -70,6 +82,9 @@ func prepare(commands []*cli.Command) {
 		c.Action = func(ctx *cli.Context) error {
 			if ctx.Args().Present() && ctx.Command.ArgsUsage == "" {
 				return usagef("unexpected argument %q; every option of %s is a flag (see --help)", ctx.Args().First(), ctx.Command.FullName())
+			}
+			if err := oneProcess(ctx); err != nil {
+				return err
 			}
 			return cuda.Guard(func() error { return action(ctx) })
 		}

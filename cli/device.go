@@ -37,6 +37,13 @@ func openDevice(c *cli.Context, notes io.Writer) (*cuda.Device, error) {
 	if c.IsSet("threads") && o.Threads < 1 {
 		return nil, usagef("--threads %d: want 1 to 1024", o.Threads)
 	}
+	w := worldOf(c)
+	if w.Size() > 1 {
+		if err := localDevice(w, &o); err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(notes, "job: %s\n", describeJob(w))
+	}
 	dev, err := cuda.Open(o)
 	var unavailable cuda.Unavailable
 	if errors.As(err, &unavailable) {

@@ -20,6 +20,7 @@ func finetuneCommand() *cli.Command {
 		&cli.BoolFlag{Name: "resume", Usage: "go on with the fine-tuning in --out"},
 		&cli.IntFlag{Name: "save-every", Value: 200, Usage: "steps between states on disk: what a kill costs at most"},
 		&cli.BoolFlag{Name: "tensorboard", Usage: "write metrics as TensorBoard event files too, into RUN/tensorboard"},
+		&cli.StringFlag{Name: "points", Usage: "several children by their numbers in the run's front.json, such as 0,3,7, or front for all that no other beats; each into a directory below --out"},
 		jsonFlag(),
 	}, childFlags()...)
 	return &cli.Command{
@@ -29,7 +30,8 @@ func finetuneCommand() *cli.Command {
 			"learning rates falling as a cosine. Writes a run directory of its own; Ctrl-C, then --resume.",
 			"vimps-gpu pick --run runs/r20 --max-bops 0.25 --save child.json",
 			"vimps-gpu finetune --run runs/r20 --assignment child.json --epochs 20 --out runs/r20-025",
-			"vimps-gpu finetune --run runs/r20 --budget bops=0.25 --budget size=100K --epochs 20"),
+			"vimps-gpu finetune --run runs/r20 --budget bops=0.25 --budget size=100K --epochs 20",
+			"vimps-gpu finetune --run runs/r20 --points front --epochs 20; the same command goes on after an interrupt"),
 		Flags:  append(append(flags, deviceFlags()...), tuneFlags()...),
 		Action: finetune,
 	}
@@ -37,7 +39,7 @@ func finetuneCommand() *cli.Command {
 
 // tuneFlags are the flags of the settings that a fine-tuning has; those of the search are its defaults.
 func tuneFlags() []cli.Flag {
-	names := []string{"epochs", "batch", "train-images", "seed", "learning-rate", "weight-decay", "step-learning-rate", "recalibrate-images"}
+	names := []string{"epochs", "batch", "tune-micro-batches", "train-images", "seed", "learning-rate", "weight-decay", "step-learning-rate", "recalibrate-images"}
 	var flags []cli.Flag
 	for _, s := range settings() {
 		if slices.Contains(names, s.name) {
@@ -65,6 +67,9 @@ func finetune(c *cli.Context) error {
 	if from := c.String("from"); from != "supernet" && from != onesot.FromFP32 {
 		return usagef("--from %q: want supernet or fp32", from)
 	}
+	if c.IsSet("points") {
+		return finetunePoints(c)
+	}
 	start := newFineTune
 	if c.Bool("resume") {
 		start = resumeFineTune
@@ -75,6 +80,7 @@ func finetune(c *cli.Context) error {
 	}
 	defer s.close()
 	fmt.Fprintf(c.App.ErrWriter, "run: %s\n", s.run.Dir)
+	s.world.Advise("go on with: " + goOn(s.system, s.run.Dir))
 	defer interruptible(c)()
 	result, err := s.sweep(c, sweepPlan{}, runOptions(c))
 	if err != nil {
@@ -145,7 +151,8 @@ func viewTrained(c *cli.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{run: run}
+	s := &session{world: worldOf(c), run: run}
+	run.World = s.world
 	if s.dev, err = openDevice(c, c.App.ErrWriter); err != nil {
 		return nil, err
 	}
@@ -183,11 +190,14 @@ func (s *session) fineTuneOf(c *cli.Context) (*session, error) {
 	if err := describeInputs(&config, s.dev, s.set, false); err != nil {
 		return nil, err
 	}
+	if err := checkShare(s.world, system.Name(), config, c.App.ErrWriter); err != nil {
+		return nil, err
+	}
 	dir := c.String("out")
 	if dir == "" {
 		dir = filepath.Clean(s.run.Dir) + "-finetune"
 	}
-	t := &session{dev: s.dev, set: s.set, system: system, run: &onesot.Run{Dir: dir, Config: config}}
+	t := &session{world: s.world, dev: s.dev, set: s.set, system: system, run: &onesot.Run{Dir: dir, Config: config, World: s.world}}
 	if err := asFlagError(t.build(nil)); err != nil {
 		return nil, err
 	}

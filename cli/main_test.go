@@ -27,7 +27,7 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	program = filepath.Join(dir, "vimps-gpu")
-	if out, err := exec.Command("go", "build", "-o", program, "./vimps-gpu").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-tags", programTags, "-o", program, "./vimps-gpu").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
 		return 1
 	}

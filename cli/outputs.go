@@ -72,6 +72,9 @@ func (r *sweepResult) volume(name string, points []onesot.Point) volume {
 
 // write puts front.json, predictions.json, baselines.json and the report into dir.
 func (r *sweepResult) write(s *session, dir string) error {
+	if s.world.Rank() > 0 {
+		return nil
+	}
 	front, err := r.front.JSON()
 	if err != nil {
 		return err

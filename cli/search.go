@@ -63,6 +63,7 @@ func search(c *cli.Context) error {
 	}
 	defer s.close()
 	fmt.Fprintf(c.App.ErrWriter, "run: %s\n", s.run.Dir)
+	s.world.Advise("go on with: " + goOn(s.system, s.run.Dir))
 	defer interruptible(c)()
 	began := time.Now()
 	result, err := s.sweep(c, sweep, runOptions(c))

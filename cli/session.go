@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"vimps-gpu/cuda"
+	"vimps-gpu/cuda/job"
 	"vimps-gpu/nn"
 	"vimps-gpu/nn/data"
 	"vimps-gpu/nn/model"
@@ -18,6 +19,7 @@ import (
 
 // session is a run that a command works on: its device, data and nets.
 type session struct {
+	world  *job.World
 	dev    *cuda.Device
 	set    *data.Set
 	run    *onesot.Run
@@ -44,7 +46,10 @@ func newRun(c *cli.Context, sweep sweepPlan) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{system: system}
+	s := &session{world: worldOf(c), system: system}
+	if err := checkShare(s.world, system.Name(), config, c.App.ErrWriter); err != nil {
+		return nil, err
+	}
 	if s.dev, err = openDevice(c, c.App.ErrWriter); err != nil {
 		return nil, err
 	}
@@ -55,7 +60,7 @@ func newRun(c *cli.Context, sweep sweepPlan) (*session, error) {
 		err = checkNet(c.App.ErrWriter, s.dev, config, s.set)
 	}
 	if err == nil {
-		s.run = &onesot.Run{Dir: outDir(c, config), Config: config}
+		s.run = &onesot.Run{Dir: outDir(c, config), Config: config, World: s.world}
 		err = asFlagError(s.build(nil))
 	}
 	if err == nil {
@@ -128,6 +133,9 @@ func resumeRun(c *cli.Context, sweep sweepPlan) (*session, error) {
 		if err == nil {
 			err = sweep.fits(c, system, config)
 		}
+		if err == nil {
+			err = checkShare(s.world, system.Name(), config, c.App.ErrWriter)
+		}
 		s.set, s.system = set, system
 		return config, err
 	}, nil)
@@ -135,11 +143,12 @@ func resumeRun(c *cli.Context, sweep sweepPlan) (*session, error) {
 
 // openRun locks a run and builds its nets; configure gives its configuration and opens its data.
 func openRun(c *cli.Context, dir string, configure func(*session) (onesot.Config, error), cost func(*quant.Space) (*quant.CostTable, error)) (*session, error) {
-	run, err := onesot.OpenRun(dir)
+	w := worldOf(c)
+	run, err := onesot.OpenShared(w, dir)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{run: run}
+	s := &session{world: w, run: run}
 	if s.dev, err = openDevice(c, c.App.ErrWriter); err != nil {
 		run.Close()
 		return nil, err

@@ -28,6 +28,8 @@ func settings() []setting {
 		{"pretrain-epochs", "epochs of the fp32 net before it, where no --weights are given", func(c *config) any { return &c.Settings.PretrainEpochs }},
 		{"batch", "images a step", func(c *config) any { return &c.Settings.Batch }},
 		{"micro-batches", "parts of a batch, each with an eta, a gate sample and batch statistics of its own", func(c *config) any { return &c.Settings.MicroBatches }},
+		{"pretrain-micro-batches", "parts of a batch in the training of the fp32 net, which the processes of a job share", func(c *config) any { return &c.Settings.PretrainMicros }},
+		{"tune-micro-batches", "parts of a batch where one child is trained at a time (fine-tuning, haq, spos, bitmixer, fn3), likewise", func(c *config) any { return &c.Settings.TuneMicros }},
 		{"train-images", "use at most so many training images; 0: all", func(c *config) any { return &c.TrainImages }},
 		{"hold-out", "share of the training images that children are selected by", func(c *config) any { return &c.Settings.HoldOut }},
 		{"seed", "of everything random", func(c *config) any { return &c.Settings.Seed }},

@@ -31,9 +31,24 @@ func (c *Checkpoint) Write(note any, tensors []nn.NamedTensor) error {
 }
 
 func (c *Checkpoint) write(phase Phase, note any, tensors []nn.NamedTensor) error {
+	return c.byLeader(func() error { return c.writeState(phase, note, tensors) })
+}
+
+// byLeader has one rank of a job write; the others wait for it. Of a run that is only looked at, or that is not on disk, nothing is written.
+func (c *Checkpoint) byLeader(write func() error) error {
 	if c.run == nil || c.p.Options.Trained {
 		return nil
 	}
+	if c.run.leads() {
+		if err := write(); err != nil {
+			return err
+		}
+	}
+	c.run.world().Any(false)
+	return nil
+}
+
+func (c *Checkpoint) writeState(phase Phase, note any, tensors []nn.NamedTensor) error {
 	meta := map[string]string{"phase": string(phase), "arithmetic": c.p.Dev.Arithmetic(),
 		"forward_images": strconv.FormatInt(c.p.Account.Forward, 10), "backward_images": strconv.FormatInt(c.p.Account.Backward, 10)}
 	for name, v := range map[string]any{"note": note, "fp32": c.p.FP32Accuracy} {
@@ -138,10 +153,7 @@ func (c *Checkpoint) readAccount(f *weights.File) error {
 
 // Keep puts a net aside under a name, but not of a run that is only looked at.
 func (c *Checkpoint) Keep(name string, tensors []nn.NamedTensor) error {
-	if c.run == nil || c.p.Options.Trained {
-		return nil
-	}
-	return c.writeTensors(netFile(name), tensors, nil)
+	return c.byLeader(func() error { return c.writeTensors(netFile(name), tensors, nil) })
 }
 
 // Kept restores a net that was put aside; false where there is none of that name.
@@ -169,7 +181,7 @@ func netFile(name string) string {
 }
 
 func (c *Checkpoint) appendMetrics(row MetricsRow) error {
-	if c.run == nil {
+	if c.run == nil || !c.run.leads() {
 		return nil
 	}
 	if err := c.run.appendMetrics(row); err != nil || c.board == nil {
@@ -179,7 +191,7 @@ func (c *Checkpoint) appendMetrics(row MetricsRow) error {
 }
 
 func (c *Checkpoint) truncateMetrics(t *Training) error {
-	if c.run == nil || c.p.Options.Trained {
+	if c.run == nil || c.p.Options.Trained || !c.run.leads() {
 		return nil
 	}
 	return c.run.truncateMetrics(t.Phase, t.Part, t.Step)

@@ -10,6 +10,6 @@
 //
 // Read in this order: system.go and problem.go (what a system is and is given), settings.go (what can be set),
 // bitmodel.go (eta to logits), gating.go (logits to gates), supernet.go (what a step computes), step.go (one step),
-// training.go (epochs), checkpoint.go (the state on disk), search.go (the run), sweep.go and judge.go (children), front.go
+// training.go (epochs), deal.go and spread.go (work shared by processes), checkpoint.go (the state on disk), search.go (the run), sweep.go and judge.go (children), front.go
 // and pick.go, extract.go and finetune.go (one child alone).
 package onesot

@@ -18,7 +18,7 @@ func (q *Quantized) Extract(p *Problem, a quant.Assignment) (*Quantized, error) 
 		return nil, fmt.Errorf("the norms of this net depend on eta, so a child cannot be taken out of it; start from fp32")
 	}
 	space := q.Space.Only(a)
-	child := newQuantized(q.Dev, p.Graph, q.Cost.Only(space), q.Settings, nn.Config{Space: space, Norm: nn.NormPlain})
+	child := newQuantized(q.Dev, p.Graph, q.Cost.Only(space), q.Settings, nn.Config{Space: space, Norm: nn.NormPlain}, 1)
 	for k := range space.Layers {
 		w, x := q.Space.Choice(a, k)
 		child.Params.Layers[k].TakeChild(&q.Params.Layers[k], w, x)
@@ -51,7 +51,7 @@ func (q *Quantized) Extract(p *Problem, a quant.Assignment) (*Quantized, error) 
 // NewChild is the net of one child started from the fp32 net.
 func NewChild(p *Problem, a quant.Assignment) *Quantized {
 	space := p.Space.Only(a)
-	child := newQuantized(p.Dev, p.Graph, p.Cost.Only(space), p.Settings, nn.Config{Space: space, Norm: nn.NormPlain})
+	child := newQuantized(p.Dev, p.Graph, p.Cost.Only(space), p.Settings, nn.Config{Space: space, Norm: nn.NormPlain}, p.Settings.tuneMicros())
 	p.startFromFP32(child.Params)
 	child.Gates.SetChild(space, a)
 	return child

@@ -57,7 +57,9 @@ func (f *FineTune) child(p *Problem) (quant.Assignment, error) {
 
 // StartFrom puts the net that a run's fine-tuning starts from into its directory. It is a child's alone, as Extract
 // gives it.
-func (s *Search) StartFrom(child *Quantized) error { return s.State.Keep(startNet, child.State()) }
+func (s *Search) StartFrom(child *Quantized) error {
+	return s.State.Keep(startNet, child.Params.State())
+}
 
 // Search trains the child.
 func (f *FineTune) Search(ctx context.Context, p *Problem) (*Found, error) {
@@ -85,7 +87,7 @@ func (f *FineTune) Search(ctx context.Context, p *Problem) (*Found, error) {
 // train does what is left of the training of the child's net, which holds fp32's values.
 func (f *FineTune) train(ctx context.Context, p *Problem, net *Quantized) error {
 	if f.From != FromFP32 {
-		found, err := p.State.Kept(startNet, net.State())
+		found, err := p.State.Kept(startNet, net.Params.State())
 		if err != nil {
 			return err
 		}
@@ -93,6 +95,7 @@ func (f *FineTune) train(ctx context.Context, p *Problem, net *Quantized) error 
 			return fmt.Errorf("the run directory lacks %s, the net that the fine-tuning starts from", netFile(startNet))
 		}
 	}
+	net.strata.start()
 	var note TrainingNote
 	if _, err := p.State.Read(&note, net.State); err != nil {
 		return err
@@ -103,6 +106,12 @@ func (f *FineTune) train(ctx context.Context, p *Problem, net *Quantized) error 
 // FineTune does what is left of the training of a child's net, by p.Settings. save, as of [Training], may be nil.
 func (p *Problem) FineTune(ctx context.Context, child *Quantized, note *TrainingNote, save func() error) error {
 	t := &Training{Phase: PhaseSearch, Epochs: p.Settings.Epochs, TrainingNote: *note}
+	if t.Step == p.Steps(t) {
+		return nil
+	}
+	tuner := NewTuner(p, child, nil)
+	defer tuner.Free()
+	t.Trainer = tuner
 	t.Save = func() error {
 		*note = t.TrainingNote
 		if save == nil {
@@ -110,12 +119,6 @@ func (p *Problem) FineTune(ctx context.Context, child *Quantized, note *Training
 		}
 		return save()
 	}
-	if t.Step == p.Steps(t) {
-		return nil
-	}
-	tuner := NewTuner(p, child, nil)
-	defer tuner.Free()
-	t.Trainer = tuner
 	return p.Run(ctx, t)
 }
 

@@ -1,11 +1,17 @@
 package onesot
 
-import "vimps-gpu/cuda"
+import (
+	"encoding/binary"
+	"math"
+
+	"vimps-gpu/cuda"
+)
 
 // history keeps what the last steps left in device tensors, on the device, so that the host, which waits for the queue
 // when it reads, reads several steps at once.
 type history struct {
-	micros  int // a step
+	deal    *deal
+	micros  int // a step, those of all ranks
 	room    int // steps
 	pending int // steps kept and not read
 	// What a micro-batch and what a step leaves, and for each a buffer with a row a micro-batch or a step.
@@ -25,8 +31,9 @@ type kept struct {
 // stepsBehind is how many steps a GPU may be left to itself.
 const stepsBehind = 16
 
-func newHistory(dev *cuda.Device, micros int, micro []*cuda.Tensor, step ...*cuda.Tensor) history {
-	h := history{micros: micros, room: 1}
+func newHistory(dev *cuda.Device, d *deal, micro []*cuda.Tensor, step ...*cuda.Tensor) history {
+	micros := d.micros
+	h := history{deal: d, micros: micros, room: 1}
 	if dev.GPU() {
 		h.room = stepsBehind
 	}
@@ -86,6 +93,43 @@ func (h *history) read() {
 	for _, k := range h.step {
 		k.past.Get(k.host)
 	}
+	if h.deal.world.Size() > 1 {
+		h.exchange()
+	}
+}
+
+// exchange brings what the micro-batches of every rank left to all ranks.
+func (h *history) exchange() {
+	own := make([]byte, 0, 4096)
+	h.eachOf(h.deal.first, func(values []float32, eta *float64) {
+		own = append(own, floatBytes(values)...)
+		if eta != nil {
+			own = binary.LittleEndian.AppendUint64(own, math.Float64bits(*eta))
+		}
+	})
+	for rank, b := range h.deal.world.Gather(own) {
+		h.eachOf(rank*h.deal.count, func(values []float32, eta *float64) {
+			readFloats(values, b)
+			b = b[4*len(values):]
+			if eta != nil {
+				*eta = math.Float64frombits(binary.LittleEndian.Uint64(b))
+				b = b[8:]
+			}
+		})
+	}
+}
+
+// eachOf visits what the micro-batches from first on that a rank does left in the steps kept: values, and then eta.
+func (h *history) eachOf(first int, visit func(values []float32, eta *float64)) {
+	for step := range h.pending {
+		for i := range h.deal.count {
+			at := step*h.micros + first + i
+			for _, k := range h.micro {
+				visit(k.row(at), nil)
+			}
+			visit(nil, &h.eta[at])
+		}
+	}
 }
 
 // micro is what one micro-batch left: the loss and right answers summed over its images, and, of a supernet, cost,
@@ -114,13 +158,18 @@ func (k kept) row(i int) []float32 {
 	return k.host[i*n : (i+1)*n]
 }
 
-// losses reads the steps kept by a trainer that has no gates: task loss and accuracy over batches of n images.
+// losses reads the steps kept by a trainer that has no gates: task loss and accuracy over micro-batches of n images.
 func (h *history) losses(n int) []Terms {
 	h.read()
 	h.terms = h.terms[:0]
 	for step := range h.pending {
-		loss := h.at(step, 0).loss
-		h.terms = append(h.terms, Terms{Task: float64(loss[0]) / float64(n), Accuracy: float64(loss[1]) / float64(n)})
+		var sum Terms
+		for j := range h.micros {
+			loss := h.at(step, j).loss
+			sum.Task += float64(loss[0]) / float64(n*h.micros)
+			sum.Accuracy += float64(loss[1]) / float64(n*h.micros)
+		}
+		h.terms = append(h.terms, sum)
 	}
 	h.pending = 0
 	return h.terms

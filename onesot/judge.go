@@ -40,11 +40,24 @@ func (j *Judge) Child(a quant.Assignment, eta float64) Point {
 		p.Eta = eta
 		return p
 	}
-	val, test := j.score(a, j.eval.Score)
+	return j.point(a, eta, j.scores(a))
+}
+
+// scores evaluates one child on both splits.
+func (j *Judge) scores(a quant.Assignment) (s scores) {
+	s.Val, s.Test = j.score(a, j.eval.Score)
+	return s
+}
+
+// scores are those of a child on both splits.
+type scores struct{ Val, Test nn.Score }
+
+// point is a child with its scores.
+func (j *Judge) point(a quant.Assignment, eta float64, s scores) Point {
 	m := j.p.Metric()
 	p := Point{
 		Metric: m, Eta: eta, BOPs: j.bops.Cost(a), RelativeBOPs: j.bops.Relative(a), SizeBytes: j.size.Cost(a), MemoryBytes: j.acts.Peak(a), Cost: j.p.Cost.Cost(a),
-		AccuracyVal: m.Of(val), AccuracyTest: m.Of(test), LossVal: val.Loss, Assignment: a,
+		AccuracyVal: m.Of(s.Val), AccuracyTest: m.Of(s.Test), LossVal: s.Val.Loss, Assignment: a,
 	}
 	j.seen[a.Key()] = p
 	return p
@@ -94,13 +107,9 @@ func (j *Judge) with(a quant.Assignment, f func()) {
 // called with each point; a cancelled context ends the work with its error.
 func (j *Judge) Children(ctx context.Context, predictions []Prediction, after func(done, of int, p Point)) ([]Point, error) {
 	distinct := Distinct(predictions)
-	points := make([]Point, 0, len(distinct))
-	for i, p := range distinct {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		points = append(points, j.Child(p.Child, p.Eta))
-		after(i+1, len(distinct), points[i])
+	points, err := evaluate(ctx, j.p.World, len(distinct), func(i int) (asked, error) { return asked{j, distinct[i].Child, distinct[i].Eta}, nil }, after)
+	if err != nil {
+		return nil, err
 	}
 	MarkFront(points)
 	return points, nil
@@ -109,17 +118,19 @@ func (j *Judge) Children(ctx context.Context, predictions []Prediction, after fu
 // Evaluate is what the system believes of children, and marks those that no other of them beats. after is called with
 // each; a cancelled context ends the work with its error.
 func (f *Found) Evaluate(ctx context.Context, children []quant.Assignment, after func(done, of int)) ([]Point, error) {
-	points := make([]Point, 0, len(children))
-	for i, a := range children {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		j, err := f.Judge(ctx, a)
-		if err != nil {
-			return nil, err
-		}
-		points = append(points, j.Child(a, 0))
-		after(i+1, len(children))
+	if len(children) == 0 {
+		return nil, ctx.Err()
+	}
+	first, err := f.Judge(ctx, children[0])
+	if err != nil {
+		return nil, err
+	}
+	points, err := evaluate(ctx, first.p.World, len(children), func(i int) (asked, error) {
+		j, err := f.Judge(ctx, children[i])
+		return asked{j, children[i], 0}, err
+	}, func(done, of int, _ Point) { after(done, of) })
+	if err != nil {
+		return nil, err
 	}
 	MarkFront(points)
 	return points, nil

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"vimps-gpu/cuda"
+	"vimps-gpu/cuda/job"
 	"vimps-gpu/nn"
 	"vimps-gpu/nn/data"
 	"vimps-gpu/nn/model"
@@ -17,6 +18,7 @@ import (
 // Problem is what a System is given: a trained fp32 net, its data, what may be chosen and what it costs.
 type Problem struct {
 	Dev          *cuda.Device
+	World        *job.World // the processes that work on it together
 	Model        model.Model
 	Graph        *nn.Graph
 	Space        *quant.Space

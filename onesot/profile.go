@@ -13,10 +13,12 @@ func (n *Supernet) stepGraphs() []*cuda.Graph {
 }
 
 // Profile turns the timing of each op of the step on or off and clears what was counted.
-func (t *Pretrainer) Profile(on bool) { t.step.Profile(on) }
+func (t *Pretrainer) Profile(on bool) { profile(t.stepGraphs(), on) }
 
 // OpTimes is the seconds that each op of the steps took since Profile(true): of the CPU, all workers together, or of the GPU.
-func (t *Pretrainer) OpTimes() map[string]float64 { return t.step.OpTimes() }
+func (t *Pretrainer) OpTimes() map[string]float64 { return opTimes(t.stepGraphs()) }
+
+func (t *Pretrainer) stepGraphs() []*cuda.Graph { return []*cuda.Graph{t.micro, t.update} }
 
 func profile(graphs []*cuda.Graph, on bool) {
 	for _, g := range graphs {

@@ -15,6 +15,7 @@ type Quantized struct {
 	Params   *nn.Params
 	Gates    *nn.Gates
 
+	strata   strata
 	started  []*cuda.Tensor // copies of what Start set
 	channels *channelGates  // nil: no gate prunes
 }
@@ -27,17 +28,19 @@ func (q *Quantized) setChild(a quant.Assignment) {
 	}
 }
 
-func newQuantized(dev *cuda.Device, g *nn.Graph, cost *quant.CostTable, s Settings, c nn.Config) *Quantized {
+// newQuantized is for trainings with so many micro-batches a step.
+func newQuantized(dev *cuda.Device, g *nn.Graph, cost *quant.CostTable, s Settings, c nn.Config, micros int) *Quantized {
 	c.Adam = s.Optimizer == Adam
 	q := &Quantized{Dev: dev, Settings: s, Space: c.Space, Cost: cost, Params: nn.NewParams(dev, g, c), Gates: nn.NewGates(dev, c.Space)}
 	q.Gates.Quantizer = c.Quantizer
+	q.strata = newStrata(q.Params, micros)
 	return q
 }
 
 // NewQuantized makes a net over the Problem's space, started from its fp32 net (nn.Params.Start).
 func NewQuantized(p *Problem, c nn.Config) *Quantized {
 	c.Space = p.Space
-	q := newQuantized(p.Dev, p.Graph, p.Cost, p.Settings, c)
+	q := newQuantized(p.Dev, p.Graph, p.Cost, p.Settings, c, p.Settings.tuneMicros())
 	q.Start(p)
 	return q
 }
@@ -58,6 +61,7 @@ func (q *Quantized) Start(p *Problem) {
 			t.CopyFrom(q.started[i])
 		}
 	}
+	q.strata.start()
 	for _, g := range q.Params.Groups {
 		for _, t := range []*cuda.Tensor{g.Grad, g.M, g.V} {
 			if t != nil {
@@ -90,13 +94,14 @@ func fill(t *cuda.Tensor, v float32) {
 }
 
 // State lists everything that training changes.
-func (q *Quantized) State() []nn.NamedTensor { return q.Params.State() }
+func (q *Quantized) State() []nn.NamedTensor { return append(q.Params.State(), q.strata.state()...) }
 
 // Free returns the net's memory.
 func (q *Quantized) Free() {
 	if q.channels != nil {
 		q.channels.child.Free()
 	}
+	q.strata.free()
 	q.Params.Free()
 	q.Gates.Free()
 	for _, t := range q.started {

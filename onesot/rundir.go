@@ -2,6 +2,7 @@ package onesot
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 
+	"vimps-gpu/cuda/job"
 	"vimps-gpu/nn/atomicfile"
 	"vimps-gpu/quant"
 )
@@ -54,12 +56,19 @@ type Config struct {
 	Options map[string]any `json:"options,omitempty"`
 }
 
-// Run is a run directory, locked while it is open unless it came from [ViewRun].
+// Run is a run directory, locked while it is open unless it came from [ViewRun]. Of a job rank 0 alone locks it and writes into it; the
+// other ranks read what is there.
 type Run struct {
 	Dir    string
 	Config Config
+	World  *job.World // whose ranks work on the run; nil: this process alone
 	lock   *os.File
 }
+
+func (r *Run) world() *job.World { return cmp.Or(r.World, job.Alone()) }
+
+// leads tells whether this process is the one that writes.
+func (r *Run) leads() bool { return r.world().Rank() == 0 }
 
 // CreateRun makes a run directory for a configuration. One that already holds a run is an error.
 func CreateRun(dir string, c Config) (*Run, error) {
@@ -70,6 +79,12 @@ func CreateRun(dir string, c Config) (*Run, error) {
 // Create makes the directory of a Run that exists in memory only, locks it, and has what the run starts from put into it
 // (nil: nothing) before run.json, which marks a run. A directory that already holds one is an error.
 func (r *Run) Create(start func() error) error {
+	if !r.leads() {
+		if start == nil {
+			return nil
+		}
+		return start()
+	}
 	if err := os.MkdirAll(r.Dir, 0o777); err != nil {
 		return fmt.Errorf("run directory: %w", err)
 	}
@@ -112,6 +127,20 @@ func OpenRun(dir string) (*Run, error) {
 		return nil, err
 	}
 	r.Config = c
+	return r, nil
+}
+
+// OpenShared opens an existing run for the ranks of a job, of which the first locks it.
+func OpenShared(w *job.World, dir string) (*Run, error) {
+	open := OpenRun
+	if w.Rank() > 0 {
+		open = ViewRun
+	}
+	r, err := open(dir)
+	if err != nil {
+		return nil, err
+	}
+	r.World = w
 	return r, nil
 }
 

@@ -32,7 +32,7 @@ func NewSearch(dev *cuda.Device, run *Run, set *data.Set, system System, custom 
 	if c.DataHash != set.Hash {
 		return nil, fmt.Errorf("data %s: its images are not those of the run in %s (sha256 %.12s..., then %.12s...)", c.Data, run.Dir, set.Hash, c.DataHash)
 	}
-	p := &Problem{Dev: dev, Set: set, Settings: c.Settings, Asked: c.Asked, Account: &Account{}}
+	p := &Problem{Dev: dev, World: run.world(), Set: set, Settings: c.Settings, Asked: c.Asked, Account: &Account{}}
 	p.State = &Checkpoint{p: p, run: run}
 	var err error
 	if p.Model, err = model.Find(c.Model); err != nil {
@@ -81,7 +81,7 @@ func (s *Search) Close() {
 // Execute runs what is left of the search: the fp32 net, then the system, from the state on disk where there is one.
 func (s *Search) Execute(ctx context.Context, o Options) (err error) {
 	s.Options = o
-	if o.TensorBoard {
+	if o.TensorBoard && s.run.leads() {
 		s.State.board = &board{run: s.run, writers: map[string]*tensorboard.Writer{}}
 		defer func() { err = errors.Join(err, s.State.board.close()) }()
 	}
@@ -96,7 +96,7 @@ func (s *Search) Execute(ctx context.Context, o Options) (err error) {
 	if o.Trained {
 		return nil
 	}
-	return s.State.writeAccount()
+	return s.State.byLeader(s.State.writeAccount)
 }
 
 // prepareFP32 has the fp32 net read, or trained, and evaluated. fp32.safetensors in the run directory marks the end of
@@ -122,7 +122,9 @@ func (s *Search) prepareFP32(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return weights.WriteFile(s.run.path(fp32File), p.FP32.Export(), map[string]string{"accuracy": string(text)})
+	return p.State.byLeader(func() error {
+		return weights.WriteFile(s.run.path(fp32File), p.FP32.Export(), map[string]string{"accuracy": string(text)})
+	})
 }
 
 // readFP32 reads fp32.safetensors, if it is there.
@@ -155,17 +157,17 @@ func (s *Search) trainFP32(ctx context.Context) error {
 		return nil
 	}
 	t := &Training{Phase: PhaseFP32, Epochs: c.Settings.PretrainEpochs}
-	found, err := p.State.read(PhaseFP32, &t.TrainingNote, p.FP32.State)
+	trainer := NewPretrainer(p.World, p.FP32, c.Settings, p.Set, p.Model.Augment)
+	defer trainer.Free()
+	found, err := p.State.read(PhaseFP32, &t.TrainingNote, trainer.State)
 	if err != nil {
 		return err
 	}
 	if !found {
-		p.FP32.Init(c.Settings.Seed)
+		trainer.Start()
 	}
-	trainer := NewPretrainer(p.FP32, c.Settings, p.Set, p.Model.Augment)
-	defer trainer.Free()
 	t.Trainer = trainer
-	t.Save = func() error { return p.State.write(PhaseFP32, t.TrainingNote, p.FP32.State()) }
+	t.Save = func() error { return p.State.write(PhaseFP32, t.TrainingNote, trainer.State()) }
 	if err := p.Run(ctx, t); err != nil {
 		return err
 	}

@@ -60,7 +60,9 @@ type Settings struct {
 	StepLR          float64     `json:"step_learning_rate"`
 	ThetaLR         float64     `json:"theta_learning_rate"`
 	PretrainLR      float64     `json:"pretrain_learning_rate"`
-	HoldOut         float64     `json:"hold_out"` // share of the training images kept for validation
+	PretrainMicros  int         `json:"pretrain_micro_batches"` // of the fp32 net's steps, each with batch statistics of its own; 0: one
+	TuneMicros      int         `json:"tune_micro_batches"`     // of a step of a Tuner, likewise
+	HoldOut         float64     `json:"hold_out"`               // share of the training images kept for validation
 	Seed            uint64      `json:"seed"`
 	Recalibrate     bool        `json:"recalibrate"`
 	RecalibrateSize int         `json:"recalibrate_images"`
@@ -72,7 +74,7 @@ func Defaults(m Method, model string) Settings { return ModelSettings(model).For
 // ModelSettings are the settings for a model, as they stand in method.md, section 3.
 func ModelSettings(model string) Settings {
 	s := Settings{
-		Method: OneShot, Norm: nn.NormPair, Epochs: 20, PretrainEpochs: 20, Batch: 128, MicroBatches: 2,
+		Method: OneShot, Norm: nn.NormPair, Epochs: 20, PretrainEpochs: 20, Batch: 128, MicroBatches: 2, PretrainMicros: 1, TuneMicros: 1,
 		Eta: 1, Eta0: 1e-3, Eta1: 30, Kappa: 3, Prior: PriorKL, Lambda: 1e-3, Mu: 1e-3, Gamma: 1,
 		Temperature0: 1, Temperature1: 0.3, HardFrom: 0.5, WarmUp: 0.1, Hidden: 64, Depth: 2,
 		LearningRate: 0.02, WeightDecay: 1e-4, StepLR: 2e-3, ThetaLR: 5e-3, PretrainLR: 0.1,
@@ -149,6 +151,12 @@ func (s Settings) Check() error {
 	if s.MicroBatches < 1 || s.Batch < 1 || s.Batch%s.MicroBatches != 0 {
 		return fmt.Errorf("--batch %d --micro-batches %d: the batch must divide into micro-batches of equal size", s.Batch, s.MicroBatches)
 	}
+	if s.PretrainMicros < 0 || s.Batch%s.pretrainMicros() != 0 {
+		return fmt.Errorf("--batch %d --pretrain-micro-batches %d: the batch must divide into micro-batches of equal size", s.Batch, s.PretrainMicros)
+	}
+	if s.TuneMicros < 0 || s.Batch%s.tuneMicros() != 0 {
+		return fmt.Errorf("--batch %d --tune-micro-batches %d: the batch must divide into micro-batches of equal size", s.Batch, s.TuneMicros)
+	}
 	for _, c := range []error{
 		inside("epochs", float64(s.Epochs), 1, 1e6), inside("pretrain-epochs", float64(s.PretrainEpochs), 0, 1e6),
 		inside("kappa", s.Kappa, 0, 100), inside("lambda", s.Lambda, 0, 1e6), inside("mu", s.Mu, 0, 1e6),
@@ -165,6 +173,12 @@ func (s Settings) Check() error {
 	}
 	return nil
 }
+
+// pretrainMicros is the number of micro-batches in a step of the fp32 net's training.
+func (s Settings) pretrainMicros() int { return max(1, s.PretrainMicros) }
+
+// tuneMicros is the number of micro-batches in a step of a Tuner.
+func (s Settings) tuneMicros() int { return max(1, s.TuneMicros) }
 
 // freeLogits tells whether the logits are parameters of their own instead of f_theta(eta).
 func (s Settings) freeLogits() bool { return s.Method != OneShot }

@@ -39,16 +39,20 @@ func (n *Supernet) Enqueue(step, steps int, split data.Split, positions []int) {
 	now := s.at(float64(step) / float64(steps))
 	n.setStep(now, step, steps)
 	h := &n.history
-	for j := range s.MicroBatches {
+	for i := range n.deal.count {
+		j := n.deal.first + i
 		eta := n.setMicro(now, step, j)
 		if s.Explore > 0 {
 			n.explore(now, step, j)
 		}
 		size := s.Batch / s.MicroBatches
 		n.feed.Fill(split, positions[j*size:(j+1)*size], nn.Draw{Seed: s.Seed, Batch: uint64(step*s.MicroBatches + j)})
+		n.deal.begin(i)
 		n.micro.Launch()
+		n.deal.end(i)
 		h.keepMicro(j, eta)
 	}
+	n.deal.sum()
 	n.update.Launch()
 	if now.theta {
 		n.theta.Launch()

@@ -1,11 +1,13 @@
 package onesot
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
 
 	"vimps-gpu/cuda"
+	"vimps-gpu/cuda/job"
 	"vimps-gpu/nn"
 	"vimps-gpu/nn/data"
 	"vimps-gpu/quant"
@@ -15,6 +17,7 @@ import (
 // a device.
 type Supernet struct {
 	*Quantized
+	World *job.World // whose ranks share the steps; nil: this process alone
 
 	plan    *nn.Plan
 	feed    *nn.Feed
@@ -23,6 +26,7 @@ type Supernet struct {
 	terms   terms
 	gating  gating
 	own     tensors
+	deal    *deal
 	// One step is G launches of micro, one of theta or freeze, one of update.
 	micro, update, theta, freeze *cuda.Graph
 	predict                      *cuda.Graph   // u -> law
@@ -62,7 +66,7 @@ func newSupernet(dev *cuda.Device, g *nn.Graph, cost *quant.CostTable, s Setting
 		return nil, err
 	}
 	n := &Supernet{relative: h, searched: c.Space.Searched(), choice: make([]int, len(c.Space.Gates())), own: tensors{dev: dev}}
-	n.Quantized = newQuantized(dev, g, cost, s, c)
+	n.Quantized = newQuantized(dev, g, cost, s, c, s.MicroBatches)
 	n.scalars = nn.NewScalars(dev)
 	n.scalars.GradScale.Set([]float32{1 / float32(s.MicroBatches)})
 	n.allocate()
@@ -79,7 +83,10 @@ func (n *Supernet) Free() {
 }
 
 // Start gives the supernet the values of a Problem's fp32 net.
-func (n *Supernet) Start(p *Problem) { p.startFromFP32(n.Params) }
+func (n *Supernet) Start(p *Problem) {
+	p.startFromFP32(n.Params)
+	n.strata.start()
+}
 
 // Train does what is left of the supernet's training on a Problem's images, its part-th of several; note says how much has been done, and is
 // kept up to date for save, which puts it and State on disk.
@@ -92,6 +99,7 @@ func (n *Supernet) Train(ctx context.Context, p *Problem, part, parts int, note 
 	if note.Step == p.Steps(t) {
 		return nil
 	}
+	n.World = p.World
 	before := n.Dev.Bytes()
 	n.PrepareTraining(p.Set, p.Model.Augment)
 	p.Memory = StepMemory{Parameters: before, Forward: n.plan.ForwardBytes, Backward: n.plan.BackwardBytes}
@@ -104,19 +112,24 @@ func (n *Supernet) PrepareTraining(set *data.Set, a nn.Augment) {
 	s := n.Settings
 	n.plan = nn.NewPlan(n.Params, n.Gates, n.scalars, nn.PlanOptions{Batch: s.Batch / s.MicroBatches, Train: true, LossScale: n.lossScale()})
 	n.feed = nn.NewFeed(n.plan, set.Mean, set.Std, a)
-	n.history = newHistory(n.Dev, s.MicroBatches, []*cuda.Tensor{n.plan.Loss, n.terms.all, n.gating.law()}, n.terms.similarity)
+	t := n.gating.parameters()
+	n.deal = newDeal(cmp.Or(n.World, job.Alone()), s.MicroBatches, n.Params, &n.strata, t.Grad)
+	n.history = newHistory(n.Dev, n.deal, []*cuda.Tensor{n.plan.Loss, n.terms.all, n.gating.law()}, n.terms.similarity)
 	n.micro = n.Dev.Record(func() { n.emitMicro(n.feed.Emit) })
 	n.update = n.Dev.Record(n.emitStep)
-	t := n.gating.parameters()
 	n.theta = n.Dev.Record(func() { cuda.Adam(t.Value, t.Grad, t.M, t.V, n.ctl.thetaLR, n.ctl.thetaBias, 0.9, 0.999, 1e-8) })
 	n.freeze = n.Dev.Record(func() { cuda.Zero(t.Grad) })
 }
+
+// Settle makes the net's batch-norm statistics those of all micro-batches.
+func (n *Supernet) Settle() { n.deal.settle() }
 
 // FinishTraining returns the memory that only steps need.
 func (n *Supernet) FinishTraining() {
 	for _, g := range []*cuda.Graph{n.micro, n.update, n.theta, n.freeze} {
 		g.Free()
 	}
+	n.deal.free()
 	n.history.free()
 	n.feed.Free()
 	n.plan.Free()
@@ -180,7 +193,7 @@ func (n *Supernet) emitStep() {
 // State lists everything that training changes.
 func (n *Supernet) State() []nn.NamedTensor {
 	t := n.gating.parameters()
-	return append(n.Params.State(), nn.NamedTensor{Name: "theta", T: t.Value},
+	return append(n.Quantized.State(), nn.NamedTensor{Name: "theta", T: t.Value},
 		nn.NamedTensor{Name: "theta.moment", T: t.M}, nn.NamedTensor{Name: "theta.moment2", T: t.V})
 }
 

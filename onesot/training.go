@@ -1,12 +1,14 @@
 package onesot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
 	"time"
 
+	"vimps-gpu/cuda/job"
 	"vimps-gpu/nn"
 	"vimps-gpu/nn/data"
 )
@@ -48,6 +50,7 @@ type Trainer interface {
 	Full() bool      // the next step finds no room before Report
 	Report() []Terms // of the steps since the last report, in order
 	NonFinite() string
+	Settle() // brings together what the micro-batches left: before a save
 }
 
 // Training is a number of epochs with a Trainer.
@@ -81,8 +84,8 @@ func (p *Problem) Run(ctx context.Context, t *Training) error {
 		return fmt.Errorf("the training has not ended (%s step %d of %d); go on with it by search --resume", t.Phase, t.Step, l.steps)
 	}
 	for t.Step < l.steps {
-		if ctx.Err() != nil {
-			if err := t.Save(); err != nil {
+		if p.Stopped(ctx) != nil {
+			if err := l.save(); err != nil {
 				return err
 			}
 			return ErrInterrupted
@@ -92,11 +95,30 @@ func (p *Problem) Run(ctx context.Context, t *Training) error {
 			return err
 		}
 		if t.Step-l.saved >= p.Options.SaveEvery || t.Step == l.steps {
-			if err := t.Save(); err != nil {
+			if err := l.save(); err != nil {
 				return err
 			}
-			l.saved = t.Step
 		}
+	}
+	return nil
+}
+
+// save puts the state on disk.
+func (l *loop) save() error {
+	l.t.Trainer.Settle()
+	if err := l.t.Save(); err != nil {
+		return err
+	}
+	l.saved = l.t.Step
+	return nil
+}
+
+// Stopped is the error of a cancelled context: in a job, of any rank's, so that all ranks stop at the same place. All call it together.
+func (p *Problem) Stopped(ctx context.Context) error { return stopped(ctx, p.World) }
+
+func stopped(ctx context.Context, w *job.World) error {
+	if w.Any(ctx.Err() != nil) {
+		return cmp.Or(ctx.Err(), context.Canceled)
 	}
 	return nil
 }
@@ -130,7 +152,8 @@ func (p *Problem) newLoop(t *Training) *loop {
 
 // enqueue puts steps on the device's queue until one must be reported.
 func (l *loop) enqueue(ctx context.Context) {
-	for next := l.t.Step; ctx.Err() == nil && next < l.steps && !l.t.Trainer.Full() && (next == l.t.Step || !l.pause(next)); next++ {
+	alone := l.p.World.Size() == 1 // ranks stop together, between reports
+	for next := l.t.Step; (!alone || ctx.Err() == nil) && next < l.steps && !l.t.Trainer.Full() && (next == l.t.Step || !l.pause(next)); next++ {
 		if epoch := next / l.perEpoch; epoch != l.ordered {
 			nn.Order(l.order, l.p.Settings.Seed, epoch+l.t.Phase.epochBase())
 			l.ordered = epoch

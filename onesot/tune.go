@@ -22,25 +22,30 @@ type Tuner struct {
 	descent  descent
 	stepLR   *cuda.Tensor // f32 [1]
 	stepBias *cuda.Tensor // f32 [2]
+	deal     *deal
 	history  history
-	step     *cuda.Graph
+	// One step is a launch of micro for each micro-batch, one of update.
+	micro, update *cuda.Graph
 }
 
 // NewTuner compiles the training step of a net. choose names the child of each step; nil leaves the gates alone.
 func NewTuner(p *Problem, q *Quantized, choose func(step, steps int) quant.Assignment) *Tuner {
 	s, dev := p.Settings, q.Dev
 	t := &Tuner{net: q, choose: choose, settings: s, scalars: nn.NewScalars(dev), descent: newDescent(dev, s), stepLR: dev.New(cuda.Float32, 1), stepBias: dev.New(cuda.Float32, 2)}
-	t.plan = nn.NewPlan(q.Params, q.Gates, t.scalars, nn.PlanOptions{Batch: min(s.Batch, p.Train.Len()), Train: true})
+	micros := s.tuneMicros()
+	t.scalars.GradScale.Set([]float32{1 / float32(micros)})
+	t.plan = nn.NewPlan(q.Params, q.Gates, t.scalars, nn.PlanOptions{Batch: min(s.Batch, p.Train.Len()) / micros, Train: true})
 	t.feed = nn.NewFeed(t.plan, p.Set.Mean, p.Set.Std, p.Model.Augment)
-	t.history = newHistory(dev, 1, []*cuda.Tensor{t.plan.Loss})
-	t.step = dev.Record(func() {
+	t.deal = newDeal(p.World, micros, q.Params, &q.strata)
+	t.history = newHistory(dev, t.deal, []*cuda.Tensor{t.plan.Loss})
+	t.micro = dev.Record(func() {
 		cuda.Zero(q.Gates.DZ)
 		t.feed.Emit()
 		t.plan.PackFilters()
 		t.plan.Forward()
 		t.plan.Backward()
-		q.emitUpdate(t.descent, t.stepLR, t.stepBias)
 	})
+	t.update = dev.Record(func() { q.emitUpdate(t.descent, t.stepLR, t.stepBias) })
 	return t
 }
 
@@ -63,9 +68,8 @@ func (t *Tuner) Enqueue(step, steps int, split data.Split, positions []int) {
 	if t.choose != nil {
 		t.net.Gates.SetChild(t.net.Space, t.choose(step, steps))
 	}
-	t.feed.Fill(split, positions, nn.Draw{Seed: t.settings.Seed, Batch: drawTune + uint64(step)})
-	t.step.Launch()
-	t.history.keepMicro(0, 0)
+	t.deal.step(t.feed, t.micro, split, positions, nn.Draw{Seed: t.settings.Seed, Batch: drawTune}, step, &t.history)
+	t.update.Launch()
 	t.history.keepStep(0)
 }
 
@@ -89,9 +93,14 @@ func (t *Tuner) NonFinite() string {
 	return "the loss"
 }
 
+// Settle makes the net's batch-norm statistics those of all micro-batches.
+func (t *Tuner) Settle() { t.deal.settle() }
+
 // Free returns the training buffers; the net stays.
 func (t *Tuner) Free() {
-	t.step.Free()
+	t.micro.Free()
+	t.update.Free()
+	t.deal.free()
 	t.history.free()
 	t.feed.Free()
 	t.plan.Free()

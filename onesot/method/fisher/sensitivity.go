@@ -100,7 +100,7 @@ func score(ctx context.Context, p *onesot.Problem, q *onesot.Quantized, images, 
 	nn.Order(order, p.Settings.Seed, scoreEpoch)
 	v, batches := newSensitivity(q.Space), max(1, min(images, len(order))/batch)
 	for b := range batches {
-		if err := ctx.Err(); err != nil {
+		if err := p.Stopped(ctx); err != nil {
 			return v, err
 		}
 		v.addSquares(q, s.run(p.Train, order[b*batch:(b+1)*batch]), float64(batch)/float64(batches))

@@ -47,7 +47,7 @@ func (r *search) run(ctx context.Context) error {
 		if r.p.Options.Trained {
 			return fmt.Errorf("the search has not ended (episode %d of %d); go on with it by search --resume", r.done(), total)
 		}
-		if ctx.Err() != nil {
+		if r.p.Stopped(ctx) != nil {
 			return onesot.ErrInterrupted
 		}
 		if r.agent == nil {

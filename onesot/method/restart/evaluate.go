@@ -70,7 +70,7 @@ func (l *ladder) load(penalty int) error {
 func (l *ladder) evaluate(ctx context.Context) (points []onesot.Point, err error) {
 	seen := map[string]bool{}
 	for i, penalty := range l.p.Asked {
-		if err := ctx.Err(); err != nil {
+		if err := l.p.Stopped(ctx); err != nil {
 			return nil, err
 		}
 		if err := l.load(i); err != nil {

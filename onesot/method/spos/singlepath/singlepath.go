@@ -70,7 +70,7 @@ func (n *Supernet[M]) Measure(ctx context.Context, name string, f func() (M, err
 	if known {
 		return m, nil
 	}
-	if ctx.Err() != nil {
+	if n.p.Stopped(ctx) != nil {
 		if err := n.Save(); err != nil {
 			return m, err
 		}

@@ -1,0 +1,9 @@
+//go:build mpi && !mpich
+
+package job
+
+// Open MPI; for the other see mpi_mpich.go. These are files, not two lines of mpi.go, since Go's build cache looks at which files a
+// package has but not at what pkg-config says.
+
+// #cgo pkg-config: ompi-c
+import "C"

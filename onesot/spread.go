@@ -1,0 +1,95 @@
+package onesot
+
+import (
+	"context"
+	"encoding/json"
+
+	"vimps-gpu/cuda/job"
+	"vimps-gpu/quant"
+)
+
+// asked is a child to evaluate: in which net, and the eta that it was found at.
+type asked struct {
+	judge *Judge
+	child quant.Assignment
+	eta   float64
+}
+
+// outcome is what a rank tells the others of a child that it evaluated.
+type outcome struct {
+	Scores  scores `json:"scores"`
+	Forward int64  `json:"forward_images"`
+}
+
+// evaluate evaluates n children, child i by rank i%N of a job; every rank gets all points. get gives child i, on every rank and in
+// order, since it may put another net in place. after is called with each point; a cancelled context ends the work with its error.
+func evaluate(ctx context.Context, w *job.World, n int, get func(i int) (asked, error), after func(done, of int, p Point)) ([]Point, error) {
+	points := make([]Point, 0, n)
+	for from := 0; from < n; from += w.Size() {
+		if err := stopped(ctx, w); err != nil {
+			return nil, err
+		}
+		var round []asked
+		var own outcome
+		for i := from; i < min(from+w.Size(), n); i++ {
+			a, err := get(i)
+			if err != nil {
+				return nil, err
+			}
+			round = append(round, a)
+			if i-from == w.Rank() {
+				own = a.outcome()
+			}
+		}
+		all, err := exchange(w, own)
+		if err != nil {
+			return nil, err
+		}
+		for k, a := range round {
+			points = append(points, a.point(all[k], k == w.Rank()))
+			after(from+k+1, n, points[from+k])
+		}
+	}
+	return points, nil
+}
+
+// exchange gives every rank the outcomes of all.
+func exchange(w *job.World, own outcome) ([]outcome, error) {
+	if w.Size() == 1 {
+		return []outcome{own}, nil
+	}
+	text, err := json.Marshal(own)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]outcome, w.Size())
+	for rank, b := range w.Gather(text) {
+		if err := json.Unmarshal(b, &all[rank]); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// outcome evaluates the child, unless it was evaluated before.
+func (a asked) outcome() outcome {
+	if _, seen := a.judge.seen[a.child.Key()]; seen {
+		return outcome{}
+	}
+	account := a.judge.p.Account
+	before := account.Forward
+	s := a.judge.scores(a.child)
+	return outcome{s, account.Forward - before}
+}
+
+// point is the child with what a rank, this one or another, found.
+func (a asked) point(o outcome, own bool) Point {
+	if p, seen := a.judge.seen[a.child.Key()]; seen {
+		p.Eta = a.eta
+		return p
+	}
+	if !own {
+		a.judge.p.Account.Forward += o.Forward
+	}
+	return a.judge.point(a.child, a.eta, o.Scores)
+}

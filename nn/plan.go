@@ -293,15 +293,7 @@ func (p *Plan) Forward() {
 
 // Backward emits the backward pass: gradients of the mean loss are added, times GradScale, to the
 // parameters' and, unscaled, to those of the gates.
-func (p *Plan) Backward() {
-	if p.dlast != nil {
-		cuda.CopyAct(p.dlast, p.dlogits)
-	}
-	for i := len(p.steps) - 1; i >= 0; i-- {
-		p.steps[i].backward(p)
-	}
-	p.flush()
-}
+func (p *Plan) Backward() { p.emitBackward(len(p.steps), 0) }
 
 // flush emits the parameter gradients whose image parts have been emitted.
 func (p *Plan) flush() {

@@ -164,7 +164,14 @@ func (c *convStep) parameterGradients(p *Plan) {
 	}
 	c.weights.weightGrad(c.params.DW, c.wrows, c.dmixed, c.params.W, p.Params.Config.SharedWeights, scale)
 	c.weights.reduce(c.wrows, c.weightsPerStep(), scale)
-	c.inputs.reduce(c.xrows, c.xq.Len()/p.Options.Batch, scale)
+	if c.mixedBy == nil {
+		c.inputGradients(p)
+	}
+}
+
+// inputGradients emits the sums over the images of the input mix's gradients, once whoever writes its rows has been emitted.
+func (c *convStep) inputGradients(p *Plan) {
+	c.inputs.reduce(c.xrows, c.xq.Len()/p.Options.Batch, p.scalars.GradScale)
 }
 
 func (c *convStep) weightsPerStep() int {

@@ -1,6 +1,8 @@
 package nn
 
 import (
+	"slices"
+
 	"vimps-gpu/cuda"
 	"vimps-gpu/quant"
 )
@@ -162,6 +164,9 @@ func (s *unitStep) takeDY(p *Plan) {
 
 func (s *unitStep) backward(p *Plan) {
 	cuda.UnitGradReduce(&s.unit, &s.grad)
+	for _, c := range slices.Backward(s.mixers) {
+		p.pending = append(p.pending, func() { c.inputGradients(p) })
+	}
 	if s.params != nil {
 		p.flush()
 		u := &s.unit

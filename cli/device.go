@@ -52,6 +52,12 @@ func openDevice(c *cli.Context, notes io.Writer) (*cuda.Device, error) {
 	if err != nil {
 		return nil, asUsage(err)
 	}
+	if w.Size() > 1 && dev.GPU() {
+		if _, err := cuda.NCCLID(); err != nil { // before anything is trained
+			dev.Close()
+			return nil, err
+		}
+	}
 	fmt.Fprintf(notes, "device: %s\n", describeDevice(dev, o))
 	return dev, nil
 }

@@ -18,5 +18,7 @@
 // On a GPU a recording is captured as a CUDA graph. What it computes depends on shapes alone, not on the card, but for
 // the order in which tensor cores sum.
 //
+// Processes with a GPU each sum tensors with a [Reducer].
+//
 // Read in this order: device.go, tensor.go, graph.go, host.go and gpu.go, then the ops, one file a family.
 package cuda

@@ -22,6 +22,7 @@ type deal struct {
 	grads        []*cuda.Tensor // flat
 	zero         *cuda.Graph    // of grads
 	terms        [][][]float32  // [of grads][of count]: what waits for the sum; nil where the device adds up
+	gpus         *gpuSum        // nil where there is one rank, and on the host
 }
 
 // CheckShare tells why a job of so many processes cannot share steps of so many micro-batches; flag sets their number.
@@ -55,6 +56,9 @@ func newDeal(w *job.World, micros int, p *nn.Params, s *strata, more ...*cuda.Te
 	}
 	d.grads = append(d.grads, more...)
 	if p.Dev.GPU() {
+		if w.Size() > 1 {
+			d.gpus = newGPUSum(w, p.Dev, d.grads)
+		}
 		return d
 	}
 	d.zero = p.Dev.Record(func() {
@@ -98,6 +102,9 @@ func (d *deal) end(i int) {
 
 // sum makes the gradients those of all micro-batches.
 func (d *deal) sum() {
+	if d.gpus != nil {
+		d.gpus.finish()
+	}
 	for k, terms := range d.terms {
 		if d.world.Size() > 1 {
 			d.world.SumOrdered(terms, terms[0])
@@ -112,9 +119,7 @@ func (d *deal) step(feed *nn.Feed, micro *cuda.Graph, split data.Split, position
 	for i := range d.count {
 		j := d.first + i
 		feed.Fill(split, positions[j*size:(j+1)*size], nn.Draw{Seed: from.Seed, Batch: from.Batch + uint64(step*d.micros+j)})
-		d.begin(i)
-		micro.Launch()
-		d.end(i)
+		d.launch(i, micro)
 		h.keepMicro(j, 0)
 	}
 	d.sum()
@@ -124,6 +129,9 @@ func (d *deal) step(feed *nn.Feed, micro *cuda.Graph, split data.Split, position
 func (d *deal) settle() { d.strata.settle(d.world, d.first, d.count) }
 
 func (d *deal) free() {
+	if d.gpus != nil {
+		d.gpus.free()
+	}
 	if d.zero != nil {
 		d.zero.Free()
 	}

@@ -122,7 +122,7 @@ func edmipsNet(t *testing.T, name string, ref reference) edmipsRun {
 	for i := range n.Params.Layers {
 		startAsReference(&n.Params.Layers[i], ref.Seed, i)
 	}
-	r := edmipsRun{n, dev.Record(func() { n.emitMicro(func() {}) }), t}
+	r := edmipsRun{n, n.deal.record(n.plan, func() { n.emitForward(func() {}) }, n.gating.emitGrad), t}
 	r.ctl.eta.Set([]float32{1})
 	r.ctl.descent.lr.Set([]float32{0.02})
 	r.ctl.stepLR.Set([]float32{2e-3})

@@ -35,12 +35,11 @@ func NewPretrainer(w *job.World, params *nn.Params, s Settings, set *data.Set, a
 	t.strata = newStrata(params, micros)
 	t.deal = newDeal(w, micros, params, &t.strata)
 	t.history = newHistory(params.Dev, t.deal, []*cuda.Tensor{t.plan.Loss})
-	t.micro = params.Dev.Record(func() {
+	t.micro = t.deal.record(t.plan, func() {
 		t.feed.Emit()
 		t.plan.PackFilters()
 		t.plan.Forward()
-		t.plan.Backward()
-	})
+	}, func() {})
 	t.update = params.Dev.Record(func() { t.descent.emit(params) })
 	return t
 }

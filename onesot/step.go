@@ -47,9 +47,7 @@ func (n *Supernet) Enqueue(step, steps int, split data.Split, positions []int) {
 		}
 		size := s.Batch / s.MicroBatches
 		n.feed.Fill(split, positions[j*size:(j+1)*size], nn.Draw{Seed: s.Seed, Batch: uint64(step*s.MicroBatches + j)})
-		n.deal.begin(i)
-		n.micro.Launch()
-		n.deal.end(i)
+		n.deal.launch(i, n.micro)
 		h.keepMicro(j, eta)
 	}
 	n.deal.sum()

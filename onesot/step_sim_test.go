@@ -37,10 +37,13 @@ type simRun struct {
 	set *data.Set
 }
 
-func newSimRun(t *testing.T, dev *cuda.Device, set *data.Set, c simCase) *simRun {
+func newSimRun(t *testing.T, dev *cuda.Device, set *data.Set, c simCase, change ...func(*Settings)) *simRun {
 	t.Helper()
 	config := short(digitsConfig(set, dev, c.method))
 	config.Settings.Batch, config.Settings.Norm, config.WeightBits, config.InputBits = 32, c.norm, c.bits, c.bits
+	for _, f := range change {
+		f(&config.Settings)
+	}
 	run, err := CreateRun(t.TempDir(), config)
 	if err != nil {
 		t.Fatal(err)

@@ -115,7 +115,7 @@ func (n *Supernet) PrepareTraining(set *data.Set, a nn.Augment) {
 	t := n.gating.parameters()
 	n.deal = newDeal(cmp.Or(n.World, job.Alone()), s.MicroBatches, n.Params, &n.strata, t.Grad)
 	n.history = newHistory(n.Dev, n.deal, []*cuda.Tensor{n.plan.Loss, n.terms.all, n.gating.law()}, n.terms.similarity)
-	n.micro = n.Dev.Record(func() { n.emitMicro(n.feed.Emit) })
+	n.micro = n.deal.record(n.plan, func() { n.emitForward(n.feed.Emit) }, n.gating.emitGrad)
 	n.update = n.Dev.Record(n.emitStep)
 	n.theta = n.Dev.Record(func() { cuda.Adam(t.Value, t.Grad, t.M, t.V, n.ctl.thetaLR, n.ctl.thetaBias, 0.9, 0.999, 1e-8) })
 	n.freeze = n.Dev.Record(func() { cuda.Zero(t.Grad) })
@@ -168,15 +168,13 @@ func (n *Supernet) lossScale() *cuda.Tensor {
 	return nil
 }
 
-// emitMicro is one micro-batch: eta -> law -> gates, their terms -> images -> forward -> backward.
-func (n *Supernet) emitMicro(images func()) {
+// emitForward is one micro-batch up to its loss: eta -> law -> gates, their terms -> images -> forward.
+func (n *Supernet) emitForward(images func()) {
 	cuda.Zero(n.Gates.DZ)
 	n.gating.emitSample()
 	images()
 	n.plan.PackFilters()
 	n.plan.Forward()
-	n.plan.Backward()
-	n.gating.emitGrad()
 }
 
 // emitStep is the kernel similarity term and the optimizers of filters, affine parameters and steps.

@@ -38,13 +38,12 @@ func NewTuner(p *Problem, q *Quantized, choose func(step, steps int) quant.Assig
 	t.feed = nn.NewFeed(t.plan, p.Set.Mean, p.Set.Std, p.Model.Augment)
 	t.deal = newDeal(p.World, micros, q.Params, &q.strata)
 	t.history = newHistory(dev, t.deal, []*cuda.Tensor{t.plan.Loss})
-	t.micro = dev.Record(func() {
+	t.micro = t.deal.record(t.plan, func() {
 		cuda.Zero(q.Gates.DZ)
 		t.feed.Emit()
 		t.plan.PackFilters()
 		t.plan.Forward()
-		t.plan.Backward()
-	})
+	}, func() {})
 	t.update = dev.Record(func() { q.emitUpdate(t.descent, t.stepLR, t.stepBias) })
 	return t
 }

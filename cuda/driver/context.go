@@ -33,6 +33,7 @@ type Context struct {
 	fence    cu.Event // orders the streams, see prefetch.go
 	stage    staging
 	marks    marks
+	comms    []*Comm // with the GPUs of other processes
 	patience time.Duration
 	capture  bool  // inside [Context.Capture]
 	fresh    bool  // memory has been allocated since the last ConsumedMark
@@ -108,16 +109,23 @@ func event(e *cu.Event) C.CUevent { return C.CUevent(handle(e)) }
 
 func (c *Context) makeStreams() error {
 	for _, s := range []*stream{&c.compute, &c.prefetch} {
-		err := c.current("cuStreamCreate", func() (err error) {
-			s.cu, err = cu.MakeStream(cu.NonBlocking)
-			return err
-		})
-		if err != nil {
+		if err := c.makeStream(s); err != nil {
 			return err
 		}
-		s.s = C.CUstream(handle(&s.cu))
 	}
 	return c.makeEvent(&c.fence)
+}
+
+func (c *Context) makeStream(s *stream) error {
+	err := c.current("cuStreamCreate", func() (err error) {
+		s.cu, err = cu.MakeStream(cu.NonBlocking)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.s = C.CUstream(handle(&s.cu))
+	return nil
 }
 
 func (c *Context) makeEvent(e *cu.Event) error {
@@ -177,7 +185,7 @@ func (c *Context) Function(name string) (*Function, error) {
 	return f, nil
 }
 
-// Close gives back the modules, streams, staging memory and the primary context. Memory from [Context.Alloc] is the
+// Close gives back the communicators, modules, streams, staging memory and the primary context. Memory from [Context.Alloc] is the
 // caller's to free before. Of a lost GPU nothing is given back: the driver has freed it, or does not answer. Every later
 // call on c fails, but Close itself, which then does nothing.
 func (c *Context) Close() error {
@@ -186,7 +194,7 @@ func (c *Context) Close() error {
 	}
 	var err error
 	if c.dead == nil {
-		err = cmp.Or(c.stage.free(c), c.marks.free(c), c.free())
+		err = cmp.Or(c.freeComms(), c.stage.free(c), c.marks.free(c), c.free())
 		err = cmp.Or(err, c.current("cuDevicePrimaryCtxRelease", c.device.ReleasePrimaryCtx))
 	}
 	c.calls.stop()
@@ -202,11 +210,17 @@ func (c *Context) free() error {
 		errs = append(errs, c.current("cuModuleUnload", m.Unload))
 	}
 	for _, s := range []*stream{&c.compute, &c.prefetch} {
-		if s.s != nil {
-			errs = append(errs, c.current("cuStreamDestroy", s.cu.Destroy))
-		}
+		errs = append(errs, c.freeStream(s))
 	}
 	return cmp.Or(append(errs, c.freeEvent(&c.fence))...)
+}
+
+func (c *Context) freeStream(s *stream) error {
+	if s.s == nil {
+		return nil
+	}
+	s.s = nil
+	return c.current("cuStreamDestroy", s.cu.Destroy)
 }
 
 func (c *Context) freeEvent(e *cu.Event) error {

@@ -7,10 +7,13 @@
 //
 //	driver_amd64.S  one trampoline a driver call       resolve.c   finds the real one at its first use
 //	helpers.c       the calls that cu lacks            compat/     lets cu v0.9.6 build on CUDA 13's header
+//	nccl.c          NCCL, found in the same way
 //
-// A [Context] is one GPU: a compute stream on which everything happens in order, and a second stream for [Context.Prefetch].
+// A [Context] is one GPU: a compute stream on which everything happens in order, a second stream for [Context.Prefetch], and
+// one for each [Comm], on which several processes sum what their GPUs computed.
 // The CUDA context is made current inside each call, so that goroutines need not be tied to threads. A Context is not
 // safe for use from several goroutines at once.
 //
-// VIMPS_LIBCUDA names another library to load in place of libcuda.so.1, such as the simulator of cuda/sim.
+// VIMPS_LIBCUDA names another library to load in place of libcuda.so.1, such as the simulator of cuda/sim, VIMPS_LIBNCCL one
+// in place of libnccl.so.2.
 package driver

@@ -36,6 +36,34 @@ CUresult vimps_instantiate(CUcontext c, CUgraph g, CUgraphExec *x, size_t *nodes
 CUresult vimps_graph_launch(CUcontext c, CUgraphExec x, CUstream s);
 CUresult vimps_graph_free(CUcontext c, CUgraph g, CUgraphExec x);
 
+// nccl.c
+
+// vimps_nccl_load finds NCCL, once. 0, or VIMPS_NO_LIBRARY with *text, for the life of the program, that says why.
+int vimps_nccl_load(const char **text);
+
+// vimps_nccl_text is NCCL's own text for a result.
+const char *vimps_nccl_text(int result);
+
+// vimps_nccl_answer is what came of a call: the driver's result, NCCL's, and the name of the call of NCCL that failed.
+typedef struct {
+	CUresult driver;
+	int result;
+	const char *call;
+} vimps_nccl_answer;
+
+typedef struct ncclComm *vimps_comm;
+enum { VIMPS_NCCL_ID = 128 }; // bytes of a communicator's id
+
+vimps_nccl_answer vimps_nccl_version(int *version);
+vimps_nccl_answer vimps_nccl_id(void *id);
+vimps_nccl_answer vimps_nccl_join(CUcontext c, vimps_comm *comm, int size, const void *id, int rank);
+// vimps_nccl_sum sums n buffers of so many floats over the ranks, in place, as one group.
+vimps_nccl_answer vimps_nccl_sum(CUcontext c, vimps_comm comm, CUstream s, void *const *p, const size_t *floats, int n);
+// vimps_nccl_state asks what has become of what was started before.
+vimps_nccl_answer vimps_nccl_state(CUcontext c, vimps_comm comm);
+vimps_nccl_answer vimps_nccl_destroy(CUcontext c, vimps_comm comm);
+vimps_nccl_answer vimps_nccl_abort(CUcontext c, vimps_comm comm);
+
 // vimps_pointer is a device address as the pointer that Go keeps.
 void *vimps_pointer(uintptr_t p);
 

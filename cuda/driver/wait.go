@@ -28,6 +28,9 @@ func (c *Context) wait(what string, done func() C.CUresult) error {
 	if c.capture {
 		return errors.New(what + ": not while a graph is being captured")
 	}
+	if len(c.comms) > 0 {
+		what += ", or for another process in an all-reduce"
+	}
 	var asleep time.Duration // since the last progress
 	for tries := 0; ; tries++ {
 		r, err := c.ask(what, done)
@@ -35,11 +38,14 @@ func (c *Context) wait(what string, done func() C.CUresult) error {
 			return err
 		}
 		if r != C.CUDA_ERROR_NOT_READY {
-			return c.note(failure(what, r))
+			return cmp.Or(c.note(failure(what, r)), c.checkComms())
 		}
 		if tries < 100 {
 			runtime.Gosched()
 			continue
+		}
+		if err := c.checkComms(); err != nil {
+			return err
 		}
 		if c.marks.advance(c) {
 			asleep = 0

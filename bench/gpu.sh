@@ -1,6 +1,7 @@
 #!/bin/bash
 # gpu.sh: all that needs a real NVIDIA GPU, in at most 10 minutes and without a network: parity of every op with the host, equal
-# bits twice, compute-sanitizer, bandwidths, convolutions against cuDNN, the supernet step against PyTorch, searches.
+# bits twice, compute-sanitizer, bandwidths, convolutions against cuDNN, the supernet step against PyTorch, searches; and weak and
+# strong scaling where there are several GPUs, mpirun and NCCL.
 #
 #   bench/gpu.sh [--quick] [--out DIR] [--work DIR]
 #
@@ -11,6 +12,7 @@
 #   VIMPS_DATA=DIR       a folder with cifar10, for the search at full schedule
 #   VIMPS_BUDGET=570     seconds in all; more let a slow card finish the search
 #   VIMPS_BUNDLE=DIR     in place of build/gpu
+#   VIMPS_LIBNCCL=FILE   in place of libnccl.so.2
 #   PYTHON=python3       a Python with torch, for cuDNN's and PyTorch's side
 #   --quick              tiny shapes: it exercises this script (on the simulated GPU), the numbers mean nothing
 set -uo pipefail
@@ -32,8 +34,8 @@ budget=${VIMPS_BUDGET:-570}
 case $budget in '' | *[!0-9]*) echo "gpu.sh: VIMPS_BUDGET=$budget: want seconds" >&2 && exit 2 ;; esac
 reserve=10 # seconds to put the results together
 mkdir -p "$work" && work=$(cd "$work" && pwd) || exit 1
-rm -rf "$work"/{parts.tsv,machine.tsv,measured.json,torch.json,layers.json,runs,logs,bin}
-mkdir -p "$work/logs" "$work/runs"
+rm -rf "$work"/{parts.tsv,machine.tsv,measured.json,torch.json,layers.json,ranks,runs,logs,bin}
+mkdir -p "$work/logs" "$work/runs" "$work/ranks"
 : >"$work/parts.tsv"
 
 say() { echo "gpu.sh: $*" >&2; }
@@ -77,8 +79,12 @@ if ! complete "$bundle"; then
 	make --no-print-directory gpu-bundle >&2 || { say 'make gpu-bundle failed'; exit 1; }
 	bundle=build/gpu
 fi
+# vimps-gpu-mpi is the same program linked to MPI. It is there only where the bundle was made beside an MPI, and all but scaling does
+# without it, as vimps-gpu needs no MPI to start.
+mpi=
+[ ! -e "$bundle/vimps-gpu-mpi" ] && [ ! -e "$bundle/vimps-gpu-mpi.gz" ] || mpi=vimps-gpu-mpi
 mkdir -p "$work/bin"
-for p in $programs; do
+for p in $programs $mpi; do
 	if [ -x "$bundle/$p" ]; then
 		ln -sf "$(cd "$bundle" && pwd)/$p" "$work/bin/$p"
 	else
@@ -103,6 +109,8 @@ fi
 fact cpu "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) CPUs"
 card=$("$program" devices | sed -n 's/^gpu:0: //p')
 fact gpu "${card%%,*}"
+usable=$("$program" devices | grep '^gpu:[0-9]' | grep -vc 'cannot be used')
+fact gpus "$usable that can be used"
 simulated=
 if [ -n "${VIMPS_LIBCUDA:-}" ] || [[ $card == Simulated* ]]; then
 	simulated=true
@@ -185,6 +193,51 @@ for tool in memcheck racecheck; do
 		left_out $tool 'compute-sanitizer is not on PATH'
 	fi
 done
+
+# Several GPUs, a process each: weak scaling, with a micro-batch of the same size on each, and strong scaling, with the same step.
+# Every process has the same share of the CPUs, however many there are.
+nccl() {
+	local dir paths=${LD_LIBRARY_PATH:-}
+	[ -z "${VIMPS_LIBNCCL:-}" ] || return 0
+	for dir in ${paths//:/ }; do
+		[ ! -e "$dir/libnccl.so.2" ] || return 0
+	done
+	{ ldconfig -p || /sbin/ldconfig -p; } 2>/dev/null | grep 'libnccl\.so\.2' >/dev/null
+}
+ranks() { # KIND NET IMAGES GPUS MICROS: IMAGES and MICROS are of the whole job
+	local windows=(--steps 16 --windows 9)
+	[ -z "$quick" ] || windows=(--steps 1 --windows 1)
+	part "ranks $2 $1 $4" 40 mpirun -np "$4" --bind-to none "$work/bin/$mpi" bench ranks --model "$2" --batch "$3" --micro-batches "$5" \
+		--precision bf16 --threads $((most > $(nproc) ? 1 : $(nproc) / most)) "${windows[@]}" --out "$work/ranks/$2-$1-$4.json"
+}
+most=1
+while [ $((2 * most)) -le "$usable" ] && [ $most -lt 8 ]; do most=$((2 * most)); done
+if [ "$usable" -lt 2 ]; then
+	left_out ranks "this machine has $usable GPU that can be used; scaling needs two"
+elif ! command -v mpirun >/dev/null; then
+	left_out ranks 'mpirun is not on PATH'
+elif ! nccl; then
+	left_out ranks 'there is no libnccl.so.2 (Debian: libnccl2; PyPI: nvidia-nccl-cu13); VIMPS_LIBNCCL=FILE names one'
+elif [ -z "$mpi" ]; then
+	left_out ranks 'the bundle holds no vimps-gpu-mpi: make gpu-bundle makes it where MPI is installed'
+elif ! "$work/bin/$mpi" version >"$work/logs/mpi.log" 2>&1; then
+	left_out ranks "vimps-gpu-mpi does not start here, its MPI is another: $(tail -n 1 "$work/logs/mpi.log")"
+else
+	if [ "$(id -u)" = 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
+	export OMPI_MCA_rmaps_base_oversubscribe=1 PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe # fewer cores than GPUs, or a container
+	[ -n "$simulated" ] || nvidia-smi topo -m >"$work/logs/topology.log" 2>&1
+	cases='resnet18:64 resnet20:128'
+	[ -z "$quick" ] || cases='digitsnet:8'
+	for case in $cases; do
+		net=${case%:*} images=${case#*:}
+		for ((n = 1; n <= most; n *= 2)); do
+			ranks weak "$net" $((n * images)) $n $n || break
+		done
+		for ((n = 1; n <= most; n *= 2)); do
+			ranks strong "$net" $((most * images)) $n $most || break
+		done
+	done
+fi
 
 # Whole runs: digits here and on the host, then CIFAR-10 at a full schedule.
 if [ -n "$quick" ]; then

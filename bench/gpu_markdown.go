@@ -11,7 +11,7 @@ func (r *GPUResult) WriteMarkdown(w io.Writer) error {
 	m := &markdown{w: w}
 	m.line("# %s\n", r.FileName())
 	m.line("**%s**\n", r.Note)
-	for _, key := range []string{"gpu", "driver", "clocks", "power limit", "cpu", "commit", "bundle", "date"} {
+	for _, key := range []string{"gpu", "gpus", "driver", "clocks", "power limit", "cpu", "commit", "bundle", "date"} {
 		if v := r.Machine[key]; v != "" {
 			m.line("- %s: %s", key, v)
 		}
@@ -31,6 +31,7 @@ func (r *GPUResult) WriteMarkdown(w io.Writer) error {
 	if r.Measured != nil {
 		m.measured(r)
 	}
+	m.ranks(r.Ranks)
 	m.searches(r.Searches)
 	m.line("\n## Parts\n")
 	m.table("part", "", "seconds", "limit", "why")

@@ -27,6 +27,7 @@ type GPUResult struct {
 	Searches    []SearchResult    `json:"searches"`
 	Measured    *GPUReport        `json:"measured"`
 	Torch       *TorchReport      `json:"torch"`
+	Ranks       []RanksTime       `json:"ranks"`
 }
 
 // Part is one part of the script: ok, failed, timed out or left out.
@@ -90,7 +91,7 @@ const (
 )
 
 // ReadGPUResult puts together what the script left in a folder: parts.tsv, machine.tsv, and, where their parts worked,
-// measured.json, torch.json and the runs of searches.
+// measured.json, torch.json, the times of several GPUs and the runs of searches.
 func ReadGPUResult(dir string) (*GPUResult, error) {
 	r := &GPUResult{NotMeasured: []string{}, Note: realNote}
 	var err error
@@ -112,6 +113,12 @@ func ReadGPUResult(dir string) (*GPUResult, error) {
 		return nil, err
 	} else if ok {
 		r.Torch = torch
+	}
+	if r.Ranks, err = readRanks(dir); err != nil {
+		return nil, err
+	}
+	for _, t := range r.Ranks {
+		r.Simulated = r.Simulated || t.Simulated
 	}
 	switch {
 	case r.Simulated:

@@ -91,6 +91,7 @@ func (r *GPUResult) judge() {
 	r.judgeFused()
 	r.judgeConv()
 	r.judgeSteps()
+	r.judgeRanks()
 }
 
 func (r *GPUResult) judgePart(part, name string) {

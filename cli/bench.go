@@ -14,7 +14,7 @@ import (
 )
 
 func benchCommand() *cli.Command {
-	return &cli.Command{Name: "bench", Usage: "compare search systems; measure speed", Subcommands: []*cli.Command{benchRunCommand(), benchStepCommand(), benchLoaderCommand(), benchGPUCommand(), benchGPUReportCommand()}}
+	return &cli.Command{Name: "bench", Usage: "compare search systems; measure speed", Subcommands: []*cli.Command{benchRunCommand(), benchMergeCommand(), benchStepCommand(), benchLoaderCommand(), benchScalingCommand(), benchRanksCommand(), benchGPUCommand(), benchGPUReportCommand()}}
 }
 
 func benchStepCommand() *cli.Command {

@@ -75,7 +75,7 @@ func benchGPUReportCommand() *cli.Command {
 		Usage:       "put together what bench/gpu.sh measured",
 		Description: describe("Reads the folder in which bench/gpu.sh works and writes GPU.json and GPU.md, with a verdict beside every bar. It fails when parity does.", "vimps-gpu bench gpu-report --work build/gpu-run --out bench/results"),
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "work", Usage: "`DIR`ectory with parts.tsv, machine.tsv, measured.json, torch.json and runs", Required: true},
+			&cli.StringFlag{Name: "work", Usage: "`DIR`ectory with parts.tsv, machine.tsv, measured.json, torch.json, ranks and runs", Required: true},
 			&cli.StringFlag{Name: "out", Usage: "`DIR`ectory to write to", Required: true},
 		},
 		Action: benchGPUReport,

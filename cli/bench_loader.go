@@ -68,12 +68,15 @@ func benchLoader(c *cli.Context) error {
 
 func printLoader(w io.Writer, r *bench.LoaderReport) error {
 	fmt.Fprintf(w, "%s, batches of %d, %s\n", r.Data, r.Batch, countOf(r.CPUs, "CPU"))
-	rows := [][]string{{"what", "images/s"}, {"loader, training images", fmt.Sprintf("%.0f", r.Train)}, {"loader, test images", fmt.Sprintf("%.0f", r.Test)}}
+	row := func(what string, rate, core float64) []string {
+		return []string{what, fmt.Sprintf("%.0f", rate), fmt.Sprintf("%.0f", core)}
+	}
+	rows := [][]string{{"what", "images/s", "a second of one core"}, row("loader, training images", r.Train, r.TrainCore), row("loader, test images", r.Test, r.TestCore)}
 	if r.Step > 0 {
-		rows = append(rows, []string{r.Model + " fp32 step alone", fmt.Sprintf("%.1f", r.Step)})
+		rows = append(rows, []string{r.Model + " fp32 step alone", fmt.Sprintf("%.1f", r.Step), ""})
 	}
 	if r.Both > 0 {
-		rows = append(rows, []string{r.Model + " fp32 step with the loader", fmt.Sprintf("%.1f", r.Both)})
+		rows = append(rows, []string{r.Model + " fp32 step with the loader", fmt.Sprintf("%.1f", r.Both), ""})
 	}
 	return table(w, rows)
 }

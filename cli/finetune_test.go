@@ -171,3 +171,41 @@ func TestFineTuneOfNormsThatKnowEta(t *testing.T) {
 	}
 	must(t, "finetune", "--run", run, "--point", "0", "--from", "fp32", "--epochs", "1", "--out", tuned)
 }
+
+// pointsOf fine-tunes two children of a search.
+func pointsOf(search, out string) []string {
+	return []string{"finetune", "--run", search, "--points", "1,0", "--out", out, "--epochs", "2", "--batch", "64", "--threads", "1"}
+}
+
+// TestFineTunePoints: several children at once are what each is alone; the same command goes on where one was begun.
+func TestFineTunePoints(t *testing.T) {
+	search, out, alone := filepath.Join(t.TempDir(), "search"), filepath.Join(t.TempDir(), "out"), filepath.Join(t.TempDir(), "alone")
+	must(t, short(search)...)
+	must(t, "finetune", "--run", search, "--point", "0", "--out", alone, "--epochs", "2", "--batch", "64", "--threads", "1")
+	if err := os.CopyFS(filepath.Join(out, "point-0"), os.DirFS(alone)); err != nil { // point 0 is done, point 1 is not begun
+		t.Fatal(err)
+	}
+	text := must(t, pointsOf(search, out)...)
+	mustEqual(t, "point 0", results(t, filepath.Join(out, "point-0")), results(t, alone))
+	if rows := strings.Split(strings.TrimSpace(text), "\n"); len(rows) != 3 || !strings.Contains(rows[1], "point-1") || !strings.Contains(rows[2], "point-0") {
+		t.Errorf("want a row for point 1 and one for point 0:\n%s", text)
+	}
+	again := filepath.Join(t.TempDir(), "again")
+	must(t, pointsOf(search, again)...)
+	for _, point := range []string{"point-0", "point-1"} {
+		mustEqual(t, point, results(t, filepath.Join(again, point)), results(t, filepath.Join(out, point)))
+	}
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--points", "0,x"}, `--points: "x" is no point of the front`},
+		{[]string{"--points", "99"}, `--points: "99" is no point of the front`},
+		{[]string{"--points", "0", "--uniform", "4/4"}, "--points names the children; leave --uniform out"},
+	} {
+		code, out, errs := call(append([]string{"finetune", "--run", search, "--out", again}, c.args...)...)
+		if line := errorLine(t, out, errs); code != ExitUsage || !strings.Contains(line, c.want) {
+			t.Errorf("%v: exit code %d, %q", c.args, code, line)
+		}
+	}
+}

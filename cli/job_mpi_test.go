@@ -204,3 +204,14 @@ func TestMPIRefusals(t *testing.T) {
 		})
 	}
 }
+
+// TestMPIFineTunePoints: children fine-tuned by two processes are what one makes of them.
+func TestMPIFineTunePoints(t *testing.T) {
+	search, alone, out := filepath.Join(t.TempDir(), "search"), filepath.Join(t.TempDir(), "alone"), filepath.Join(t.TempDir(), "out")
+	must(t, short(search)...)
+	must(t, pointsOf(search, alone)...)
+	mustRun(t, mpirun(t, 2, pointsOf(search, out)...))
+	for _, point := range []string{"point-0", "point-1"} {
+		mustEqual(t, point, results(t, filepath.Join(out, point)), results(t, filepath.Join(alone, point)))
+	}
+}

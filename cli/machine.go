@@ -16,13 +16,17 @@ import (
 // machineFacts says what a run used and where it ran.
 func machineFacts(s *session) [][2]string {
 	dev := s.dev
-	return [][2]string{
+	var facts [][2]string
+	if s.world.Size() > 1 {
+		facts = [][2]string{{"processes", describeJob(s.world) + "; what follows is of the first"}}
+	}
+	return append(facts, [][2]string{
 		{"CPU time of the process", cpuTime().Round(time.Second / 10).String()},
 		{"peak resident memory", memoryFact(s)},
 		{"machine", fmt.Sprintf("%s, %s, %s of %d CPUs", cpuModel(), dev.ISA(), countOf(dev.Threads(), "thread"), runtime.NumCPU())},
 		{"device", fmt.Sprintf("%s, %s", dev.Name(), dev.Precision())},
 		{"built with", fmt.Sprintf("%s, vimps-gpu %s", runtime.Version(), Version)},
-	}
+	}...)
 }
 
 // memoryFact is the peak of resident memory and what it is made of.

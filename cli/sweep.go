@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"vimps-gpu/cuda/job"
 	"vimps-gpu/onesot"
 	"vimps-gpu/quant"
 )
@@ -187,10 +188,18 @@ func (s *session) accountFacts() [][2]string {
 		children = fmt.Sprintf("%d asked for by %s; %s", n, s.system.Asks().What, children)
 	}
 	return [][2]string{
-		{"search", fmt.Sprintf("%s, CPU time %s, test images not counted", seconds(a.Wall), seconds(a.CPU))},
+		{"search", fmt.Sprintf("%s, CPU time %s%s, test images not counted", seconds(a.Wall), seconds(a.CPU), ofFirst(s.world))},
 		{"image passes", fmt.Sprintf("%s forward, %s backward", onesot.HumanCount(float64(a.Forward)), onesot.HumanCount(float64(a.Backward)))},
 		{"children", children},
 	}
+}
+
+// ofFirst says of what a number is that only the first process of a job knows.
+func ofFirst(w *job.World) string {
+	if w.Size() == 1 {
+		return ""
+	}
+	return fmt.Sprintf(" of the first of %d processes", w.Size())
 }
 
 func recalibrated(s onesot.Settings) string {

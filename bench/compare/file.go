@@ -46,6 +46,7 @@ type Experiment struct {
 	text    []byte
 	path    string
 	data    string // as the file says it, without the environment: what results name
+	ownOut  string // Out as the file says it
 	systems func() []onesot.System
 }
 
@@ -95,6 +96,7 @@ func parse(path string, text []byte, systems func() []onesot.System) (*Experimen
 	if err == nil {
 		err = e.check()
 	}
+	e.ownOut = e.Out
 	if err != nil {
 		return nil, fmt.Errorf("experiment %s: %w", path, plain(err))
 	}

@@ -94,11 +94,11 @@ func TestOtherExperiment(t *testing.T) {
 	dir := t.TempDir()
 	e := experiment(t, &calls{}, dir)
 	in := inputs{Version: "1", DataHash: "d", Arithmetic: "a"}
-	first, err := openStore(e, in)
+	first, err := openStore(e, e.Out, in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openStore(e, in); err == nil || !strings.Contains(err.Error(), "in use by another process") {
+	if _, err := openStore(e, e.Out, in); err == nil || !strings.Contains(err.Error(), "in use by another process") {
 		t.Errorf("a second process: %v", err)
 	}
 	first.close()
@@ -115,7 +115,7 @@ func TestOtherExperiment(t *testing.T) {
 		{"# nothing", "# a comment", in, ""},
 	} {
 		again := experiment(t, &calls{}, dir, c.old, c.new)
-		s, err := openStore(again, c.in)
+		s, err := openStore(again, again.Out, c.in)
 		if err == nil {
 			s.close()
 		}
@@ -132,7 +132,7 @@ func TestDamagedUnit(t *testing.T) {
 	}
 	dir := t.TempDir()
 	e := experiment(t, &calls{}, dir)
-	s, err := openStore(e, inputs{})
+	s, err := openStore(e, e.Out, inputs{})
 	if err != nil {
 		t.Fatal(err)
 	}

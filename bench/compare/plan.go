@@ -83,26 +83,82 @@ func (r *runner) tuned(v *variant, points []onesot.Point) []quant.Assignment {
 	return r.children(points)
 }
 
+// planned is a search: a method, or an ablation, under a seed. Its number tells which shard does it.
+type planned struct {
+	*variant
+	seed   uint64
+	number int
+}
+
+// searches are all that the experiment has.
+func (r *runner) searches() []planned {
+	var out []planned
+	for _, v := range r.w.variants {
+		for _, seed := range r.e.Seeds {
+			out = append(out, planned{v, seed, len(out)})
+		}
+	}
+	return out
+}
+
+// mySearches are those of this shard.
+func (r *runner) mySearches() []planned {
+	return slices.DeleteFunc(r.searches(), func(p planned) bool { return !r.o.Shard.does(p.number) })
+}
+
+// tuning is the fine-tuning of a child under a seed. The number of one that starts from fp32 tells which shard does it.
+type tuning struct {
+	child  quant.Assignment
+	seed   uint64
+	number int
+}
+
+// tuningsOf lists the fine-tunings of children, numbered from first.
+func (e *Experiment) tuningsOf(children []quant.Assignment, first int) []tuning {
+	var out []tuning
+	for _, a := range children {
+		for _, seed := range e.Finetune.Seeds {
+			out = append(out, tuning{a, seed, first + len(out)})
+		}
+	}
+	return out
+}
+
+// shared are the fine-tunings from the fp32 net: of the children of equal BOPs, which come first so that their numbers do not
+// depend on what is found, and of those that searches have found; none where fine-tuning starts from a method's net.
+func (r *runner) shared(found []quant.Assignment) []tuning {
+	if r.e.Finetune.Start != startFP32 || !r.e.tunes() {
+		return nil
+	}
+	return r.e.tuningsOf(distinct(slices.Concat(r.w.equal, found)), len(r.searches()))
+}
+
+// myShared are those of this shard.
+func (r *runner) myShared(found []quant.Assignment) []tuning {
+	return slices.DeleteFunc(r.shared(found), func(t tuning) bool { return !r.o.Shard.does(t.number) })
+}
+
 // unitsAhead is how many units of each class there are at most, before searches have told how many children there are.
 func (r *runner) unitsAhead() map[string]int {
 	e, ahead := r.e, map[string]int{fp32ID: 1}
-	seeds, tuneSeeds := len(e.Seeds), len(e.Finetune.Seeds)
-	for _, v := range r.w.variants {
-		ahead["search "+v.label] = seeds
+	if r.o.Finetune {
+		return ahead
+	}
+	for _, p := range r.mySearches() {
+		ahead["search "+p.label]++
 		if !e.tunes() {
 			continue
 		}
-		ahead["predict "+v.label] = seeds * len(e.Correlation.Recalibration)
-		if v.ablates == "" {
-			own := e.Correlation.AlongFront * seeds * tuneSeeds
-			if e.Finetune.Start == startSupernet {
-				own += len(r.w.equal) * seeds * tuneSeeds
-			}
-			ahead["tune"] += own
+		ahead["predict "+p.label] += len(e.Correlation.Recalibration)
+		if p.ablates != "" {
+			continue
+		}
+		if e.Finetune.Start == startSupernet {
+			ahead["tune"] += (e.Correlation.AlongFront + len(r.w.equal)) * len(e.Finetune.Seeds)
+		} else if r.o.Shard.whole() {
+			ahead["tune"] += e.Correlation.AlongFront * len(e.Finetune.Seeds)
 		}
 	}
-	if e.Finetune.Start == startFP32 {
-		ahead["tune"] += len(r.w.equal) * tuneSeeds
-	}
+	ahead["tune"] += len(r.myShared(nil))
 	return ahead
 }

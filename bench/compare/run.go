@@ -18,6 +18,8 @@ type Options struct {
 	Machine   string    // for the record
 	Log       io.Writer // what is being done
 	SaveEvery int       // steps between states on disk
+	Shard     Shard     // the part that is done; zero: all
+	Finetune  bool      // of a shard: do its second stage, where the experiment has one (Experiment.Waits)
 }
 
 // runner does the units of an experiment.
@@ -33,52 +35,97 @@ type runner struct {
 // Each unit of work leaves one file, whole or not at all; a run that was interrupted or killed goes on with the first
 // unit that is not there, and within a search from its last saved state, to the same results. An interruption is
 // onesot.ErrInterrupted.
+//
+// Of a shard it does the units of one stage, in the shard's own directory; Merge does the rest. Of the other shards the
+// second stage reads what they have found, and changes nothing.
 func Run(ctx context.Context, e *Experiment, o Options) error {
+	if o.Finetune && o.Shard.whole() {
+		panic("compare: Run with Finetune of no Shard")
+	}
+	if o.Finetune && !e.Waits() {
+		return nil
+	}
 	w, err := newWorld(e, o)
 	if err != nil {
 		return fmt.Errorf("experiment %s: %w", e.path, err)
 	}
-	s, err := openStore(e, inputs{o.Version, w.set.Hash, w.config.WeightsHash, o.Dev.Arithmetic()})
+	in := inputs{o.Version, w.set.Hash, w.config.WeightsHash, o.Dev.Arithmetic()}
+	s, err := openStore(e, w.dir, in)
 	if err != nil {
 		return err
 	}
 	defer s.close()
 	r := &runner{e: e, o: o, w: w, store: s}
 	r.log = newProgress(o.Log, r.unitsAhead())
-	if err := r.units(ctx); err != nil {
+	if err := r.units(ctx, in); err != nil {
 		if errors.Is(err, context.Canceled) {
 			return onesot.ErrInterrupted
 		}
 		return err
 	}
+	if !o.Shard.whole() {
+		return nil
+	}
 	return r.write()
 }
 
-// units does all units that are not done.
-func (r *runner) units(ctx context.Context) error {
+// units does all units of this stage that are not done.
+func (r *runner) units(ctx context.Context, in inputs) error {
 	defer r.w.fp32.close()
-	if err := r.fp32(ctx); err != nil {
+	if r.o.Finetune {
+		return r.secondStage(ctx, in)
+	}
+	if err := r.begin(ctx); err != nil {
 		return err
 	}
-	var shared []quant.Assignment
-	for _, v := range r.w.variants {
-		for _, seed := range r.e.Seeds {
-			children, err := r.variant(ctx, v, seed)
-			if errors.Is(err, onesot.ErrInterrupted) || errors.Is(err, context.Canceled) {
-				return onesot.ErrInterrupted
-			}
-			if err != nil {
-				return fmt.Errorf("%s, seed %d: %w", v.label, seed, err)
-			}
-			shared = append(shared, children...)
+	var found []quant.Assignment
+	for _, p := range r.mySearches() {
+		children, err := r.variant(ctx, p.variant, p.seed)
+		if errors.Is(err, onesot.ErrInterrupted) || errors.Is(err, context.Canceled) {
+			return onesot.ErrInterrupted
 		}
+		if err != nil {
+			return fmt.Errorf("%s, seed %d: %w", p.label, p.seed, err)
+		}
+		found = append(found, children...)
 	}
-	if r.e.Finetune.Start != startFP32 {
-		return nil
+	if !r.o.Shard.whole() {
+		found = nil // not all are known
 	}
-	shared = distinct(shared)
-	r.log.exactly("tune", len(shared)*len(r.e.Finetune.Seeds))
-	return r.tunings(ctx, nil, 0, nil, shared)
+	return r.sharedTunings(ctx, r.myShared(found))
+}
+
+// secondStage fine-tunes this shard's part of what all shards have found.
+func (r *runner) secondStage(ctx context.Context, in inputs) error {
+	all, err := openShards(r.e, r.o.Shard.Of, in)
+	if err != nil {
+		return err
+	}
+	_, found, err := r.planOf(all)
+	if err != nil {
+		return err
+	}
+	if err := r.begin(ctx); err != nil {
+		return err
+	}
+	return r.sharedTunings(ctx, r.myShared(found))
+}
+
+func (r *runner) sharedTunings(ctx context.Context, list []tuning) error {
+	r.log.exactly("tune", len(list))
+	return r.tunings(ctx, nil, 0, nil, list)
+}
+
+// begin has the fp32 net, and a shard's note of it, which others compare with theirs.
+func (r *runner) begin(ctx context.Context) error {
+	if err := r.fp32(ctx); err != nil || r.o.Shard.whole() {
+		return err
+	}
+	hash, err := onesot.HashFile(r.w.fp32.run.FP32File())
+	if err != nil {
+		return err
+	}
+	return r.store.writeJSON(shardFile, shardNote{r.o.Shard.Index, r.o.Shard.Of, r.o.Machine, hash})
 }
 
 // fp32 has the fp32 net trained, or read, and evaluated; later processes read it again.
@@ -142,30 +189,28 @@ func (r *runner) variant(ctx context.Context, v *variant, seed uint64) ([]quant.
 	if r.e.Finetune.Start == startFP32 {
 		return tuned, nil
 	}
-	return nil, r.tunings(ctx, v, seed, func() (*opened, error) { err := open(); return s, err }, tuned)
+	return nil, r.tunings(ctx, v, seed, func() (*opened, error) { err := open(); return s, err }, r.e.tuningsOf(tuned, 0))
 }
 
-// tunings fine-tunes children from the net of a search, or from the fp32 net where open is nil.
-func (r *runner) tunings(ctx context.Context, v *variant, seed uint64, open func() (*opened, error), children []quant.Assignment) error {
-	for i, a := range children {
-		for _, tuneSeed := range r.e.Finetune.Seeds {
-			what := fmt.Sprintf("fine-tuning of child %d of %d, seed %d", i+1, len(children), tuneSeed)
-			if v != nil {
-				what += fmt.Sprintf(", from %s, seed %d", v.label, seed)
+// tunings does fine-tunings from the net of a search, or from the fp32 net where open is nil.
+func (r *runner) tunings(ctx context.Context, v *variant, seed uint64, open func() (*opened, error), list []tuning) error {
+	for i, f := range list {
+		what := fmt.Sprintf("fine-tuning %d of %d: child %s, seed %d", i+1, len(list), childID(f.child), f.seed)
+		if v != nil {
+			what += fmt.Sprintf(", from %s, seed %d", v.label, seed)
+		}
+		_, err := unit(ctx, r, r.e.tuneID(v, seed, childID(f.child), f.seed), "tune", what, func() (t Tuned, took Times, err error) {
+			if open == nil {
+				return r.tune(ctx, r.w.fp32.Problem, nil, f.child, f.seed)
 			}
-			_, err := unit(ctx, r, r.e.tuneID(v, seed, childID(a), tuneSeed), "tune", what, func() (t Tuned, took Times, err error) {
-				if open == nil {
-					return r.tune(ctx, r.w.fp32.Problem, nil, a, tuneSeed)
-				}
-				s, err := open()
-				if err != nil {
-					return t, took, err
-				}
-				return r.tune(ctx, s.Problem, s.Found, a, tuneSeed)
-			})
+			s, err := open()
 			if err != nil {
-				return err
+				return t, took, err
 			}
+			return r.tune(ctx, s.Problem, s.Found, f.child, f.seed)
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil

@@ -36,21 +36,21 @@ type inputs struct {
 	Arithmetic  string `json:"arithmetic"`
 }
 
-// openStore makes or reopens the directory. One that another experiment, or another input, was begun in is an error
+// openStore makes or reopens a directory. One that another experiment, or another input, was begun in is an error
 // that names the first difference.
-func openStore(e *Experiment, in inputs) (*store, error) {
-	s := &store{dir: e.Out}
-	if err := os.MkdirAll(filepath.Join(e.Out, unitsFolder), 0o777); err != nil {
+func openStore(e *Experiment, dir string, in inputs) (*store, error) {
+	s := &store{dir: dir}
+	if err := os.MkdirAll(s.path(unitsFolder), 0o777); err != nil {
 		return nil, fmt.Errorf("out: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(e.Out, "lock"), os.O_CREATE|os.O_RDWR, 0o666)
+	f, err := os.OpenFile(s.path("lock"), os.O_CREATE|os.O_RDWR, 0o666)
 	if err != nil {
 		return nil, fmt.Errorf("out: %w", err)
 	}
 	s.lock = f
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("out %s is in use by another process", e.Out)
+		return nil, fmt.Errorf("out %s is in use by another process", dir)
 	}
 	if err := s.begin(e, in); err != nil {
 		f.Close()
@@ -67,7 +67,7 @@ func (s *store) begin(e *Experiment, in inputs) error {
 			return fmt.Errorf("out: %w", err)
 		}
 	}
-	old, err := os.ReadFile(s.path(experimentFile))
+	diff, err := s.differs(e, in)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := s.writeJSON(inputsFile, in); err != nil {
 			return err
@@ -77,29 +77,47 @@ func (s *store) begin(e *Experiment, in inputs) error {
 	if err != nil {
 		return fmt.Errorf("out: %w", err)
 	}
-	if diff, err := difference(old, e.text); err != nil || diff != "" {
-		return errors.Join(err, s.otherwise(diff))
-	}
-	var had inputs
-	data, err := os.ReadFile(s.path(inputsFile))
-	if err == nil {
-		err = json.Unmarshal(data, &had)
-	}
-	if err != nil {
-		return fmt.Errorf("out: %s: %w", s.path(inputsFile), err)
-	}
-	if had != in {
-		a, b := flat("", asMap(had)), flat("", asMap(in))
-		return s.otherwise(firstDifference(a, b))
+	if diff != "" {
+		return fmt.Errorf("out %s holds an experiment with %s; take another out, or delete it", s.dir, diff)
 	}
 	return nil
 }
 
-func (s *store) otherwise(diff string) error {
-	if diff == "" {
-		return nil
+// differs names the first difference between what the directory was begun with and an experiment with its inputs; "" where
+// there is none. In a directory that nothing was begun in it is fs.ErrNotExist.
+func (s *store) differs(e *Experiment, in inputs) (string, error) {
+	old, err := os.ReadFile(s.path(experimentFile))
+	if err != nil {
+		return "", err
 	}
-	return fmt.Errorf("out %s holds an experiment with %s; take another out, or delete it", s.dir, diff)
+	if diff, err := difference(old, e.text); err != nil || diff != "" {
+		return diff, err
+	}
+	had, err := s.inputs()
+	if err != nil || had == in {
+		return "", err
+	}
+	return firstDifference(flat("", asMap(had)), flat("", asMap(in))), nil
+}
+
+// inputs are those that the directory was begun with. They are there before the experiment file is.
+func (s *store) inputs() (in inputs, err error) {
+	err = s.readJSON(inputsFile, &in)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%s is gone", s.path(inputsFile))
+	}
+	return in, err
+}
+
+func (s *store) readJSON(name string, v any) error {
+	data, err := os.ReadFile(s.path(name))
+	if err == nil {
+		err = json.Unmarshal(data, v)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.path(name), err)
+	}
+	return nil
 }
 
 func (s *store) path(parts ...string) string {
@@ -123,58 +141,4 @@ func writeJSON(path string, v any) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return writeFile(path, append(data, '\n'))
-}
-
-// Times are what a unit of work took. They differ between equal runs.
-type Times struct {
-	Wall      float64 `json:"wall_seconds"`
-	CPU       float64 `json:"cpu_seconds"`
-	FixedWall float64 `json:"fixed_wall_seconds,omitempty"` // of a search: the part in Searched.Fixed
-	PeakBytes int64   `json:"peak_bytes,omitempty"`         // of tensors
-}
-
-// unitFile is the file of a unit that is done.
-type unitFile struct {
-	ID     string          `json:"id"`
-	Result json.RawMessage `json:"result"`
-	Times  Times           `json:"times"`
-}
-
-func (s *store) unitPath(id string) string { return filepath.Join(unitsFolder, id+".json") }
-
-// has tells whether a unit is done.
-func (s *store) has(id string) bool {
-	_, err := os.Stat(s.path(s.unitPath(id)))
-	return err == nil
-}
-
-// read fills result from a unit's file.
-func (s *store) read(id string, result any) (t Times, found bool, err error) {
-	data, err := os.ReadFile(s.path(s.unitPath(id)))
-	if errors.Is(err, fs.ErrNotExist) {
-		return t, false, nil
-	}
-	if err != nil {
-		return t, false, fmt.Errorf("unit %s: %w", id, err)
-	}
-	var f unitFile
-	err = json.Unmarshal(data, &f)
-	if err == nil && f.ID != id {
-		err = fmt.Errorf("it is of unit %q", f.ID)
-	}
-	if err == nil {
-		err = json.Unmarshal(f.Result, result)
-	}
-	if err != nil {
-		return t, false, fmt.Errorf("unit %s: %s: %w; delete it and the unit is done again", id, s.path(s.unitPath(id)), err)
-	}
-	return f.Times, true, nil
-}
-
-func (s *store) write(id string, result any, t Times) error {
-	data, err := json.Marshal(result)
-	if err != nil {
-		return fmt.Errorf("unit %s: %w", id, err)
-	}
-	return s.writeJSON(s.unitPath(id), unitFile{id, data, t})
 }

@@ -19,6 +19,7 @@ import (
 // world is what all units share: data, net, costs, the fp32 net, the children of equal BOPs.
 type world struct {
 	e        *Experiment
+	dir      string // of the run directories
 	dev      *cuda.Device
 	set      *data.Set
 	config   onesot.Config // of every run but for its system and settings
@@ -33,7 +34,7 @@ type world struct {
 
 // newWorld opens the data and checks every method against it. Nothing is written.
 func newWorld(e *Experiment, o Options) (*world, error) {
-	w := &world{e: e, dev: o.Dev}
+	w := &world{e: e, dir: o.Shard.Dir(e.Out), dev: o.Dev}
 	var err error
 	if w.variants, err = e.variants(); err != nil {
 		return nil, err
@@ -131,10 +132,10 @@ func (w *world) open(v *variant, seed uint64, id string) (*opened, error) {
 	} else {
 		system = v.system(w.e)
 		config.Settings, config.Asked, config.Options = v.settings, v.asked, onesot.OptionValues(system)
-		config.Weights, config.WeightsHash = filepath.Join(w.e.Out, "fp32", "fp32.safetensors"), ""
+		config.Weights, config.WeightsHash = filepath.Join(w.dir, "fp32", "fp32.safetensors"), ""
 	}
 	config.Settings.Seed = seed
-	run := &onesot.Run{Dir: filepath.Join(w.e.Out, id), Config: config}
+	run := &onesot.Run{Dir: filepath.Join(w.dir, id), Config: config}
 	s, err := onesot.NewSearch(w.dev, run, w.set, system, w.custom)
 	if err != nil {
 		return nil, err

@@ -39,7 +39,7 @@ else
 	$(if $(NVCC),,@kernels/fatbin.sh --check)
 	$(CUDA_ENV) go build $(GO_TAGS) -o $(PROGRAM) ./cli/vimps-gpu
 endif
-	@$(if $(MPI),:,echo "built without MPI$(COMMA) so for one process: none was found. Install one (Debian: apt-get install libopenmpi-dev openmpi-bin pkg-config); then make build again")
+	@$(if $(MPI),:,echo "built without MPI$(COMMA) so for one process$(if $(filter command,$(firstword $(origin MPI))),: MPI= leaves it out,: none was found. Install one (Debian: apt-get install libopenmpi-dev openmpi-bin pkg-config); then make build again)")
 
 # The main job on data that the program carries: a search, its front and its report.
 demo: build

@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"vimps-gpu/cuda"
 )
@@ -213,16 +214,20 @@ func (r *ScalingReport) writeExposed(m *markdown) {
 	}
 }
 
-// writeInput tells what a server must read to keep its GPUs busy.
+// writeInput tells what a server must read to keep its GPUs busy with nets of ImageNet, where there are such.
 func (r *ScalingReport) writeInput(m *markdown) {
 	const images, beside = 64, 256
+	ofImageNet := func(n *ScalingNet) bool { return n.H >= 224 }
+	if !slices.ContainsFunc(r.Nets, ofImageNet) {
+		return
+	}
 	o := r.Options
 	m.line("\n### Input of a server at %d images a micro-batch: files of %.0f kB, packed images of %.0f kB; cores at the measured %.0f and %.0f images/s\n",
 		images, o.Picture/1e3, o.Packed/1e3, o.Decode, o.Unpacked)
 	m.table("net", "server", "images/s", "files GB/s", "cores", "pack GB/s", "cores", "seconds an epoch of 1,281,167", fmt.Sprintf("images/s at %d", beside))
 	for _, n := range r.Nets {
-		if n.H < 224 {
-			continue // not a net of ImageNet
+		if !ofImageNet(n) {
+			continue
 		}
 		for _, s := range r.Servers {
 			rate := func(images int) float64 {

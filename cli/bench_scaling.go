@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"math"
 	"slices"
 	"strings"
 
@@ -38,18 +39,18 @@ const (
 )
 
 func benchScaling(c *cli.Context) error {
-	if c.IsSet("bucket") && !(c.Float64("bucket") > 0 && c.Float64("bucket") <= 1e6) {
-		return usagef("--bucket %g: want more than 0, at most 1e6", c.Float64("bucket"))
+	if c.IsSet("bucket") && !(c.Float64("bucket") >= 1e-6 && c.Float64("bucket") <= 1e6) {
+		return usagef("--bucket %g: want 1e-6, a byte, to 1e6", c.Float64("bucket"))
 	}
 	for _, name := range []string{"picture", "packed", "decode", "unpack"} {
 		if v := c.Float64(name); !(v > 0 && v <= 1e6) {
 			return usagef("--%s %g: want more than 0, at most 1e6", name, v)
 		}
 	}
-	if share := c.Float64("of-floor"); !(share > 0 && share <= 1) {
-		return usagef("--of-floor %g: want more than 0, at most 1", share)
+	if share := c.Float64("of-floor"); !(share >= 0.001 && share <= 1) {
+		return usagef("--of-floor %g: want 0.001 to 1", share)
 	}
-	o := bench.ScalingOptions{OfFloor: c.Float64("of-floor"), Bucket: int64(1e6 * c.Float64("bucket")),
+	o := bench.ScalingOptions{OfFloor: c.Float64("of-floor"), Bucket: int64(math.Round(1e6 * c.Float64("bucket"))),
 		Picture: 1e3 * c.Float64("picture"), Packed: 1e3 * c.Float64("packed"), Decode: c.Float64("decode"), Unpacked: c.Float64("unpack")}
 	for name := range strings.SplitSeq(c.String("models"), ",") {
 		if name = strings.TrimSpace(name); !slices.Contains(o.Models, name) {

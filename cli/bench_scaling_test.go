@@ -12,10 +12,11 @@ import (
 // TestBenchScaling: the tables of one net, and flags that make no sense.
 func TestBenchScaling(t *testing.T) {
 	out := must(t, "bench", "scaling", "--models", "resnet20,resnet20", "--of-floor", "1")
-	if strings.Count(out, "| resnet20 | 3211456 |") != 1 || !strings.Contains(out, "Computed, not measured: passes at 100 %") {
+	if strings.Count(out, "| resnet20 | 3211456 |") != 1 || !strings.Contains(out, "Computed, not measured: passes at 100 %") || strings.Contains(out, "### Input") {
 		t.Errorf("bench scaling prints %q", out)
 	}
-	for _, c := range [][2]string{{"--of-floor=0", "--of-floor 0"}, {"--of-floor=1.1", "--of-floor 1.1"}, {"--bucket=-1", "--bucket -1"}, {"--decode=NaN", "--decode NaN"}, {"--models=none", "none"}} {
+	for _, c := range [][2]string{{"--of-floor=0", "--of-floor 0"}, {"--of-floor=1.1", "--of-floor 1.1"}, {"--of-floor=1e-300", "--of-floor 1e-300"},
+		{"--bucket=-1", "--bucket -1"}, {"--bucket=1e-9", "--bucket 1e-09"}, {"--decode=NaN", "--decode NaN"}, {"--models=none", "none"}} {
 		code, out, errs := call("bench", "scaling", c[0])
 		if line := errorLine(t, out, errs); code != ExitUsage || !strings.Contains(line, c[1]) {
 			t.Errorf("%s: exit code %d, %q", c[0], code, line)

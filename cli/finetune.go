@@ -27,7 +27,8 @@ func finetuneCommand() *cli.Command {
 		Name:  "finetune",
 		Usage: "train one child further",
 		Description: describe("Quantization-aware training of a child that a search found: SGD with momentum, LogAdam on quantizer steps,\n"+
-			"learning rates falling as a cosine. Writes a run directory of its own; Ctrl-C, then --resume.",
+			"learning rates falling as a cosine. Writes a run directory of its own; Ctrl-C, then --resume.\n\n"+
+			"Processes that mpirun or srun starts share the children of --points, or the --tune-micro-batches of one child.",
 			"vimps-gpu pick --run runs/r20 --max-bops 0.25 --save child.json",
 			"vimps-gpu finetune --run runs/r20 --assignment child.json --epochs 20 --out runs/r20-025",
 			"vimps-gpu finetune --run runs/r20 --budget bops=0.25 --budget size=100K --epochs 20",

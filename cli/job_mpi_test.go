@@ -185,11 +185,12 @@ func TestMPIRefusals(t *testing.T) {
 		args  []string
 		want  string
 	}{
-		"micro-batches":    {3, []string{"search", "--out", dir + "3"}, "3 processes cannot share --micro-batches 2 equally: start one of [1 2], or give a multiple of 3"},
-		"one micro-batch":  {2, []string{"search", "--out", dir + "1", "--micro-batches", "1"}, "2 processes cannot share --micro-batches 1 equally: start one of [1], or give a multiple of 2"},
-		"resumed by three": {3, []string{"search", "--out", dir, "--resume"}, "3 processes cannot share --micro-batches 2 equally"},
-		"one process":      {2, []string{"pick", "--run", dir, "--max-drop", "1"}, "pick is work for one process, and the job has 2"},
-		"a run already":    {2, []string{"search", "--out", dir, "--micro-batches", "2"}, "holds a run already"},
+		"micro-batches":      {3, []string{"search", "--out", dir + "3"}, "3 processes cannot share --micro-batches 2 equally: start 1 or 2, or give a multiple of 3"},
+		"one micro-batch":    {2, []string{"search", "--out", dir + "1", "--micro-batches", "1"}, "2 processes cannot share --micro-batches 1 equally: start 1, or give a multiple of 2"},
+		"resumed by three":   {3, []string{"search", "--out", dir, "--resume"}, "3 processes cannot share --micro-batches 2 equally"},
+		"one process":        {2, []string{"pick", "--run", dir, "--max-drop", "1"}, "pick is work for one process, and the job has 2"},
+		"one process, bench": {2, []string{"bench", "run", "none.toml"}, "bench run is work for one process, and the job has 2"},
+		"a run already":      {2, []string{"search", "--out", dir, "--micro-batches", "2"}, "holds a run already"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var stderr bytes.Buffer

@@ -32,11 +32,13 @@ func searchCommand() *cli.Command {
 		Usage: "train a supernet, or another search system, and read its accuracy / cost front",
 		Description: describe("Trains the supernet, asks it for its best child at each of many hardware penalties (eta), evaluates\n"+
 			"those children and writes front.json, report.html and pictures into the run directory.\n"+
-			"Ctrl-C saves the state; --resume goes on to the same bits.",
+			"Ctrl-C saves the state; --resume goes on to the same bits.\n\n"+
+			"Processes that mpirun or srun starts share the micro-batches and the children: as many as divide --micro-batches.",
 			"vimps-gpu search",
 			"vimps-gpu search --model resnet20 --data cifar10:DIR --weights resnet20.safetensors --out runs/r20",
 			"vimps-gpu search --out runs/r20 --resume",
-			"vimps-gpu search --method edmips --penalties 0.01,0.1,1"),
+			"vimps-gpu search --method edmips --penalties 0.01,0.1,1",
+			"mpirun -np 4 vimps-gpu search --micro-batches 4 --out runs/digits"),
 		Flags:  append(flags, systemFlags()...),
 		Action: search,
 	}

@@ -48,7 +48,8 @@ func sweepCommand() *cli.Command {
 		Name:  "sweep",
 		Usage: "read the front off a trained supernet again, with other penalties or costs",
 		Description: describe("Trains nothing. Writes front.json, report.html and pictures anew. With baselines (--random, --uniform,\n"+
-			"--untrained) it writes baselines.json and tells the hypervolume of each beside that of the front.",
+			"--untrained) it writes baselines.json and tells the hypervolume of each beside that of the front.\n"+
+			"Processes that mpirun or srun starts share the children.",
 			"vimps-gpu sweep --run runs/r20 --etas 20 --random 40 --uniform",
 			"vimps-gpu sweep --run runs/r20 --cost latency.csv --out runs/r20-latency"),
 		Flags:  append(flags, sweepFlags()...),

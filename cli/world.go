@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -44,7 +45,7 @@ func inJob(ctx context.Context, w *job.World, args []string, stdout, stderr io.W
 }
 
 // sharedCommands are those whose work the processes of a job share.
-var sharedCommands = []string{"search", "sweep", "finetune", "ranks"}
+var sharedCommands = []string{"search", "sweep", "finetune", "bench ranks"}
 
 // oneProcess refuses a command that several processes would each do for themselves, in the same files.
 func oneProcess(c *cli.Context) error {
@@ -52,12 +53,11 @@ func oneProcess(c *cli.Context) error {
 	if w.Size() == 1 {
 		return nil
 	}
-	for _, name := range sharedCommands {
-		if c.Command.Name == name {
-			return nil
-		}
+	name := strings.TrimPrefix(c.Command.HelpName, c.App.Name+" ")
+	if slices.Contains(sharedCommands, name) {
+		return nil
 	}
-	return usagef("%s is work for one process, and the job has %d; those that share their work do %s", c.Command.Name, w.Size(), strings.Join(sharedCommands, ", "))
+	return usagef("%s is work for one process, and the job has %d; the commands that several processes share are %s", name, w.Size(), strings.Join(sharedCommands, ", "))
 }
 
 // describeJob says how many processes work together and where.

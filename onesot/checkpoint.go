@@ -2,9 +2,7 @@ package onesot
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"regexp"
 	"strconv"
@@ -108,11 +106,8 @@ func (c *Checkpoint) file() (*weights.File, error) {
 	if c.run == nil {
 		return nil, nil
 	}
-	f, err := weights.ReadFile(c.run.path(stateFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
+	f, err := c.run.readTensors(stateFile)
+	if f == nil || err != nil {
 		return nil, err
 	}
 	if phase := Phase(f.Metadata["phase"]); phase != PhaseFP32 && phase != PhaseSearch {
@@ -161,11 +156,8 @@ func (c *Checkpoint) Kept(name string, tensors []nn.NamedTensor) (bool, error) {
 	if c.run == nil {
 		return false, nil
 	}
-	f, err := weights.ReadFile(c.run.path(netFile(name)))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
+	f, err := c.run.readTensors(netFile(name))
+	if f == nil || err != nil {
 		return false, err
 	}
 	return true, nn.Restore(tensors, f)

@@ -2,6 +2,8 @@ package onesot
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	"vimps-gpu/cuda"
 	"vimps-gpu/cuda/job"
@@ -30,13 +32,13 @@ func CheckShare(flag string, micros, processes int) error {
 	if micros%processes == 0 {
 		return nil
 	}
-	var fits []int
+	var fits []string
 	for n := 1; n <= micros; n++ {
 		if micros%n == 0 {
-			fits = append(fits, n)
+			fits = append(fits, strconv.Itoa(n))
 		}
 	}
-	return fmt.Errorf("%d processes cannot share %s %d equally: start one of %v, or give a multiple of %d", processes, flag, micros, fits, processes)
+	return fmt.Errorf("%d processes cannot share %s %d equally: start %s, or give a multiple of %d", processes, flag, micros, strings.Join(fits, " or "), processes)
 }
 
 // newDeal is for the gradients of a net and, beside them, more.

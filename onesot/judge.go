@@ -107,7 +107,9 @@ func (j *Judge) with(a quant.Assignment, f func()) {
 // called with each point; a cancelled context ends the work with its error.
 func (j *Judge) Children(ctx context.Context, predictions []Prediction, after func(done, of int, p Point)) ([]Point, error) {
 	distinct := Distinct(predictions)
-	points, err := evaluate(ctx, j.p.World, len(distinct), func(i int) (asked, error) { return asked{j, distinct[i].Child, distinct[i].Eta}, nil }, after)
+	points, err := evaluate(ctx, j.p.World, len(distinct), func(i int) (asked, error) {
+		return asked{judge: j, child: distinct[i].Child, eta: distinct[i].Eta}, nil
+	}, after)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +129,7 @@ func (f *Found) Evaluate(ctx context.Context, children []quant.Assignment, after
 	}
 	points, err := evaluate(ctx, first.p.World, len(children), func(i int) (asked, error) {
 		j, err := f.Judge(ctx, children[i])
-		return asked{j, children[i], 0}, err
+		return asked{judge: j, child: children[i]}, err
 	}, func(done, of int, _ Point) { after(done, of) })
 	if err != nil {
 		return nil, err

@@ -16,6 +16,7 @@ import (
 
 	"vimps-gpu/cuda/job"
 	"vimps-gpu/nn/atomicfile"
+	"vimps-gpu/nn/weights"
 	"vimps-gpu/quant"
 )
 
@@ -57,7 +58,7 @@ type Config struct {
 }
 
 // Run is a run directory, locked while it is open unless it came from [ViewRun]. Of a job rank 0 alone locks it and writes into it; the
-// other ranks read what is there.
+// other ranks read what is there, and all must see the same files.
 type Run struct {
 	Dir    string
 	Config Config
@@ -77,30 +78,25 @@ func CreateRun(dir string, c Config) (*Run, error) {
 }
 
 // Create makes the directory of a Run that exists in memory only, locks it, and has what the run starts from put into it
-// (nil: nothing) before run.json, which marks a run. A directory that already holds one is an error.
+// (nil: nothing) before run.json, which marks a run. A directory that already holds one is an error. The ranks of a job call it
+// together, and all get the error of the first.
 func (r *Run) Create(start func() error) error {
-	if !r.leads() {
-		if start == nil {
-			return nil
-		}
-		return start()
-	}
-	if err := os.MkdirAll(r.Dir, 0o777); err != nil {
-		return fmt.Errorf("run directory: %w", err)
-	}
-	locked, err := lockRun(r.Dir)
-	if err != nil {
+	var locked *Run
+	err := r.byFirst(func() (err error) {
+		locked, err = r.claim()
 		return err
-	}
-	if _, err := os.Stat(r.path(runFile)); err == nil {
-		locked.Close()
-		return fmt.Errorf("run directory %s holds a run already; go on with it by --resume or take another --out", r.Dir)
-	}
-	if start != nil {
+	})
+	if err == nil && start != nil {
 		err = start()
 	}
 	if err == nil {
-		err = r.writeJSON(runFile, r.Config)
+		err = r.byFirst(func() error { return r.writeJSON(runFile, r.Config) })
+	}
+	if err == nil {
+		err = sameFile(r.world(), r.path(runFile))
+	}
+	if locked == nil {
+		return err
 	}
 	if err != nil {
 		locked.Close()
@@ -108,6 +104,37 @@ func (r *Run) Create(start func() error) error {
 	}
 	r.lock = locked.lock
 	return nil
+}
+
+// claim makes and locks the directory of a run that is not there yet.
+func (r *Run) claim() (*Run, error) {
+	if err := os.MkdirAll(r.Dir, 0o777); err != nil {
+		return nil, fmt.Errorf("run directory: %w", err)
+	}
+	locked, err := lockRun(r.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(r.path(runFile)); err == nil {
+		locked.Close()
+		return nil, fmt.Errorf("run directory %s holds a run already; go on with it by --resume or take another --out", r.Dir)
+	}
+	return locked, nil
+}
+
+// byFirst has rank 0 do something; every rank gets its error.
+func (r *Run) byFirst(do func() error) error {
+	var err error
+	var text []byte
+	if r.leads() {
+		if err = do(); err != nil {
+			text = []byte(err.Error())
+		}
+	}
+	if text = r.world().Broadcast(text); len(text) > 0 && err == nil {
+		err = errors.New(string(text))
+	}
+	return err
 }
 
 // ViewRun opens a run for reading only: it is not locked, and nothing in its directory changes.
@@ -141,7 +168,47 @@ func OpenShared(w *job.World, dir string) (*Run, error) {
 		return nil, err
 	}
 	r.World = w
+	if err := sameFile(w, r.path(runFile)); err != nil {
+		r.Close()
+		return nil, err
+	}
 	return r, nil
+}
+
+// readTensors reads a file of the run; nil where there is none. The ranks of a job call it together.
+func (r *Run) readTensors(name string) (*weights.File, error) {
+	path := r.path(name)
+	f, err := weights.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		f, err = nil, nil
+	}
+	if err == nil {
+		err = sameFile(r.world(), path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// sameFile wants every rank to see the same file, or none, at a path: one that went on from another would do other steps than the rest.
+// Nor can rank 0 write it before all have looked.
+func sameFile(w *job.World, path string) error {
+	if w.Size() == 1 {
+		return nil
+	}
+	hash, err := HashFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	all := w.Gather([]byte(hash))
+	for rank := range all {
+		if !bytes.Equal(all[rank], all[0]) {
+			return fmt.Errorf("%s is not the same file on host %s (rank %d) as on %s; the run directory must lie where all processes see it",
+				path, w.Host(rank), rank, w.Host(0))
+		}
+	}
+	return nil
 }
 
 // ReadConfig reads a run's configuration without locking it.

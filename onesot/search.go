@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"vimps-gpu/cuda"
 	"vimps-gpu/nn"
@@ -129,11 +128,8 @@ func (s *Search) prepareFP32(ctx context.Context) error {
 
 // readFP32 reads fp32.safetensors, if it is there.
 func (s *Search) readFP32() (bool, error) {
-	f, err := weights.ReadFile(s.run.path(fp32File))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
+	f, err := s.run.readTensors(fp32File)
+	if f == nil || err != nil {
 		return false, err
 	}
 	if err := json.Unmarshal([]byte(f.Metadata["accuracy"]), &s.FP32Accuracy); err != nil {

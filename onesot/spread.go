@@ -13,6 +13,7 @@ type asked struct {
 	judge *Judge
 	child quant.Assignment
 	eta   float64
+	known *Point // where it was evaluated before; the judge forgets that when it is given another net
 }
 
 // outcome is what a rank tells the others of a child that it evaluated.
@@ -35,6 +36,9 @@ func evaluate(ctx context.Context, w *job.World, n int, get func(i int) (asked, 
 			a, err := get(i)
 			if err != nil {
 				return nil, err
+			}
+			if p, seen := a.judge.seen[a.child.Key()]; seen {
+				a.known = &p
 			}
 			round = append(round, a)
 			if i-from == w.Rank() {
@@ -73,7 +77,7 @@ func exchange(w *job.World, own outcome) ([]outcome, error) {
 
 // outcome evaluates the child, unless it was evaluated before.
 func (a asked) outcome() outcome {
-	if _, seen := a.judge.seen[a.child.Key()]; seen {
+	if a.known != nil {
 		return outcome{}
 	}
 	account := a.judge.p.Account
@@ -84,7 +88,12 @@ func (a asked) outcome() outcome {
 
 // point is the child with what a rank, this one or another, found.
 func (a asked) point(o outcome, own bool) Point {
-	if p, seen := a.judge.seen[a.child.Key()]; seen {
+	if a.known != nil {
+		p := *a.known
+		p.Eta = a.eta
+		return p
+	}
+	if p, seen := a.judge.seen[a.child.Key()]; seen { // by an equal child of the round
 		p.Eta = a.eta
 		return p
 	}

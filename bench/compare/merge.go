@@ -68,6 +68,9 @@ func (all *shards) collect(plan []owned) ([]unitFile, error) {
 				return nil, fmt.Errorf("shard %v: unit %s, in %s, is none of this experiment's; delete it", all.shard(i), id, st.path(st.unitPath(id)))
 			}
 			f, _, err := st.readFile(id)
+			if owner := plan[k].shard; err != nil && i != owner && id != fp32ID {
+				return nil, fmt.Errorf("shard %v: %s is damaged, and is but a copy of a unit of shard %v; delete it", all.shard(i), st.path(st.unitPath(id)), all.shard(owner))
+			}
 			if err != nil {
 				return nil, all.damaged(i, id, err)
 			}

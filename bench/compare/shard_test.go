@@ -246,7 +246,11 @@ func testMergeRefuses(t *testing.T, c *calls, out string) {
 		{"another version", inputsFile, instead(`"version": "test"`, `"version": "old"`), []string{"shard 1/2", "version = old, now test"}},
 		{"other data", inputsFile, instead(`"data_sha256": "`, `"data_sha256": "0`), []string{"shard 1/2", "data_sha256 = 0"}},
 		{"other weights", inputsFile, instead(`"arithmetic"`, `"weights_sha256": "77", "arithmetic"`), []string{"shard 1/2", "weights_sha256 = 77, now none"}},
-		{"other arithmetic", inputsFile, instead(`"arithmetic": "`, `"arithmetic": "gpu-`), []string{"shard 1/2 was computed with arithmetic gpu-", "shard 0/2 with "}},
+		{"other arithmetic", inputsFile, instead(`"arithmetic": "`, `"arithmetic": "gpu-`), []string{"shard 1/2 was computed with arithmetic gpu-", "shard 0/2 with ", repeat}},
+		{"inputs cut", inputsFile, cut, []string{"shard 1/2", inputsFile, "delete ", repeat}},
+		{"no inputs", inputsFile, nil, []string{"shard 1/2", inputsFile + " is gone", repeat}},
+		{"no experiment", experimentFile, nil, []string{"shard 1/2", experimentFile, repeat}},
+		{"a copy cut", "units/search-madeup-s1.json", func(string) string { return "{" }, []string{"search-madeup-s1.json", "but a copy of a unit of shard 0/2; delete it"}},
 		{"another fp32 net", shardFile, instead(`"fp32_sha256": "`, `"fp32_sha256": "0`), []string{"shard 1/2 has another fp32 net than shard 0/2", repeat}},
 		{"renamed", shardFile, instead(`"shard": 1`, `"shard": 0`), []string{"is of shard 0/2; the directory has been renamed"}},
 	} {

@@ -72,17 +72,18 @@ func (all *shards) open(s Shard, st *store, in *inputs) (note shardNote, err err
 	}
 	had, err := st.inputs()
 	if err != nil {
-		return note, fmt.Errorf("shard %v: %w", s, err)
+		return note, fmt.Errorf("shard %v: %w; delete %s and do: %s", s, err, st.dir, all.e.Command(s, false))
 	}
 	if s.Index == 0 {
 		in.Arithmetic = had.Arithmetic
 	}
 	if had.Arithmetic != in.Arithmetic {
-		return note, fmt.Errorf("shard %v was computed with arithmetic %s, shard %v with %s; all must have the same", s, had.Arithmetic, Shard{0, s.Of}, in.Arithmetic)
+		return note, fmt.Errorf("shard %v was computed with arithmetic %s, shard %v with %s; delete %s and do: %s, with the device and precision of shard %v",
+			s, had.Arithmetic, Shard{0, s.Of}, in.Arithmetic, st.dir, all.e.Command(s, false), Shard{0, s.Of})
 	}
 	diff, err := st.differs(all.e, *in)
 	if err != nil {
-		return note, fmt.Errorf("shard %v: %w", s, err)
+		return note, fmt.Errorf("shard %v: %w; delete %s and do: %s", s, err, st.dir, all.e.Command(s, false))
 	}
 	if diff != "" {
 		return note, fmt.Errorf("shard %v: %s holds an experiment with %s; delete it and do: %s", s, st.dir, diff, all.e.Command(s, false))

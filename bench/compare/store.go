@@ -75,7 +75,7 @@ func (s *store) begin(e *Experiment, in inputs) error {
 		return s.writeFile(experimentFile, e.text)
 	}
 	if err != nil {
-		return fmt.Errorf("out: %w", err)
+		return fmt.Errorf("out %s: %w; take another out, or delete it", s.dir, err)
 	}
 	if diff != "" {
 		return fmt.Errorf("out %s holds an experiment with %s; take another out, or delete it", s.dir, diff)

@@ -41,14 +41,14 @@ func CheckShare(flag string, micros, processes int) error {
 	return fmt.Errorf("%d processes cannot share %s %d equally: start %s, or give a multiple of %d", processes, flag, micros, strings.Join(fits, " or "), processes)
 }
 
-// newDeal is for the gradients of a net and, beside them, more.
-func newDeal(w *job.World, micros int, p *nn.Params, s *strata, more ...*cuda.Tensor) *deal {
+// newDeal is for the gradients of a net and, beside them, more; flag sets the number of micro-batches.
+func newDeal(w *job.World, flag string, micros int, p *nn.Params, s *strata, more ...*cuda.Tensor) *deal {
 	d := &deal{world: w, micros: micros, count: micros, strata: s}
 	if micros == 1 {
 		d.world = job.Alone()
 		return d
 	}
-	if err := CheckShare("--micro-batches", micros, w.Size()); err != nil {
+	if err := CheckShare(flag, micros, w.Size()); err != nil {
 		panic(cuda.Failure{Err: err})
 	}
 	d.count = micros / w.Size()

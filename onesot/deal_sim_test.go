@@ -77,20 +77,21 @@ func trainRanks(t *testing.T, set *data.Set, n, micros, steps int) []trained {
 func TestSimRanksTrainAsOne(t *testing.T) {
 	set := digits(t)
 	const steps = 5
-	for _, c := range []struct{ micros, ranks int }{{2, 2}, {4, 2}, {4, 4}} {
-		one := trainRanks(t, set, 1, c.micros, steps)[0]
-		ranks := trainRanks(t, set, c.ranks, c.micros, steps)
+	const micros = 4
+	one := trainRanks(t, set, 1, micros, steps)[0]
+	for _, n := range []int{2, micros} {
+		ranks := trainRanks(t, set, n, micros, steps)
 		for rank, r := range ranks {
 			if !slices.Equal(r.terms, ranks[0].terms) || !slices.EqualFunc(r.values, ranks[0].values, slices.Equal) {
-				t.Errorf("%+v: rank %d has other terms or values than rank 0", c, rank)
+				t.Errorf("%d ranks: rank %d has other terms or values than rank 0", n, rank)
 			}
 		}
 		for step, want := range one.terms {
 			got := ranks[0].terms[step]
 			off := math.Abs(got.Total() - want.Total())
-			t.Logf("%+v, step %d: loss %.9g, alone %.9g", c, step, got.Total(), want.Total())
+			t.Logf("%d ranks, step %d: loss %.9g, alone %.9g", n, step, got.Total(), want.Total())
 			if step == 0 && got != want || off > 1e-6*want.Total() {
-				t.Errorf("%+v, step %d: terms %+v, alone %+v", c, step, got, want)
+				t.Errorf("%d ranks, step %d: terms %+v, alone %+v", n, step, got, want)
 			}
 		}
 	}

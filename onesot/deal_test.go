@@ -76,6 +76,9 @@ func TestRanksEqualBits(t *testing.T) {
 		FineTuneName: func() System { return &FineTune{Child: string(child), From: FromFP32} },
 	} {
 		for _, micros := range []int{4, 6} { // a gradient share that is a power of two, and one that is rounded
+			if m == EdMIPS && micros == 6 {
+				continue // nothing new
+			}
 			c := short(digitsConfig(set, dev, m))
 			s := &c.Settings
 			s.MicroBatches, s.PretrainMicros, s.TuneMicros, s.Batch = micros, micros, micros, 48

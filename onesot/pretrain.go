@@ -33,7 +33,7 @@ func NewPretrainer(w *job.World, params *nn.Params, s Settings, set *data.Set, a
 	t.plan = nn.NewPlan(params, nil, t.scalars, nn.PlanOptions{Batch: s.Batch / micros, Train: true})
 	t.feed = nn.NewFeed(t.plan, set.Mean, set.Std, a)
 	t.strata = newStrata(params, micros)
-	t.deal = newDeal(w, micros, params, &t.strata)
+	t.deal = newDeal(w, "--pretrain-micro-batches", micros, params, &t.strata)
 	t.history = newHistory(params.Dev, t.deal, []*cuda.Tensor{t.plan.Loss})
 	t.micro = t.deal.record(t.plan, func() {
 		t.feed.Emit()

@@ -113,7 +113,7 @@ func (n *Supernet) PrepareTraining(set *data.Set, a nn.Augment) {
 	n.plan = nn.NewPlan(n.Params, n.Gates, n.scalars, nn.PlanOptions{Batch: s.Batch / s.MicroBatches, Train: true, LossScale: n.lossScale()})
 	n.feed = nn.NewFeed(n.plan, set.Mean, set.Std, a)
 	t := n.gating.parameters()
-	n.deal = newDeal(cmp.Or(n.World, job.Alone()), s.MicroBatches, n.Params, &n.strata, t.Grad)
+	n.deal = newDeal(cmp.Or(n.World, job.Alone()), "--micro-batches", s.MicroBatches, n.Params, &n.strata, t.Grad)
 	n.history = newHistory(n.Dev, n.deal, []*cuda.Tensor{n.plan.Loss, n.terms.all, n.gating.law()}, n.terms.similarity)
 	n.micro = n.deal.record(n.plan, func() { n.emitForward(n.feed.Emit) }, n.gating.emitGrad)
 	n.update = n.Dev.Record(n.emitStep)

@@ -36,7 +36,7 @@ func NewTuner(p *Problem, q *Quantized, choose func(step, steps int) quant.Assig
 	t.scalars.GradScale.Set([]float32{1 / float32(micros)})
 	t.plan = nn.NewPlan(q.Params, q.Gates, t.scalars, nn.PlanOptions{Batch: min(s.Batch, p.Train.Len()) / micros, Train: true})
 	t.feed = nn.NewFeed(t.plan, p.Set.Mean, p.Set.Std, p.Model.Augment)
-	t.deal = newDeal(p.World, micros, q.Params, &q.strata)
+	t.deal = newDeal(p.World, "--tune-micro-batches", micros, q.Params, &q.strata)
 	t.history = newHistory(dev, t.deal, []*cuda.Tensor{t.plan.Loss})
 	t.micro = t.deal.record(t.plan, func() {
 		cuda.Zero(q.Gates.DZ)

@@ -19,8 +19,6 @@ import (
 	"time"
 )
 
-const programTags = "mpi"
-
 // mpirun is a command line of the program as so many processes on this machine.
 func mpirun(t *testing.T, ranks int, args ...string) *exec.Cmd {
 	t.Helper()

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"testing"
 )
@@ -27,11 +28,22 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	program = filepath.Join(dir, "vimps-gpu")
-	if out, err := exec.Command("go", "build", "-tags", programTags, "-o", program, "./vimps-gpu").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-tags", tags(), "-o", program, "./vimps-gpu").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
 		return 1
 	}
 	return m.Run()
+}
+
+// tags are those that the tests are built with, and so the program too: what it is made of is then compiled already.
+func tags() string {
+	info, _ := debug.ReadBuildInfo()
+	for _, s := range info.Settings {
+		if s.Key == "-tags" {
+			return s.Value
+		}
+	}
+	return ""
 }
 
 // call runs a command line in this process.

@@ -5,6 +5,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
+# Containers often forbid the system call by which Open MPI copies between processes of a host.
+export OMPI_MCA_btl_vader_single_copy_mechanism=none
+
 leave_out() {
 	echo "**** LEFT OUT: the jobs of bench/slurm were not run by Slurm: $1" >&2
 	[[ ${CI:-} != true ]] || exit 1

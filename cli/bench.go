@@ -10,7 +10,6 @@ import (
 	"vimps-gpu/cuda"
 	"vimps-gpu/onesot"
 	"vimps-gpu/onesot/method/oneshot"
-	"vimps-gpu/quant"
 )
 
 func benchCommand() *cli.Command {
@@ -46,26 +45,16 @@ func benchStep(c *cli.Context) error {
 		return err
 	}
 	config.Settings.Batch = c.Int("batch")
-	if err := config.Settings.Check(); err != nil {
-		return asUsage(err)
-	}
-	policy, err := config.Policy()
-	if err != nil {
-		return asUsage(err)
-	}
-	shape, err := shapeFor(c, config.Model)
+	o, err := stepOptions(c, config)
 	if err != nil {
 		return err
-	}
-	if shape.Scale > 0 {
-		return usagef("--model %s: bench step times nets that classify images, not super-resolution", config.Model)
 	}
 	dev, err := openDevice(c, c.App.ErrWriter)
 	if err != nil {
 		return err
 	}
 	defer dev.Close()
-	r, err := timeSteps(c, dev, config, policy, shape)
+	r, err := timeSteps(c, dev, o)
 	if err != nil {
 		return err
 	}
@@ -75,11 +64,29 @@ func benchStep(c *cli.Context) error {
 	return printSteps(c.App.Writer, r, c.Bool("ops"))
 }
 
-func timeSteps(c *cli.Context, dev *cuda.Device, config onesot.Config, policy quant.Policy, shape imageShape) (*bench.StepReport, error) {
+// stepOptions are those of timing a net's training step.
+func stepOptions(c *cli.Context, config onesot.Config) (o bench.StepOptions, err error) {
+	if err := config.Settings.Check(); err != nil {
+		return o, asUsage(err)
+	}
+	policy, err := config.Policy()
+	if err != nil {
+		return o, asUsage(err)
+	}
+	shape, err := shapeFor(c, config.Model)
+	if err != nil {
+		return o, err
+	}
+	if shape.Scale > 0 {
+		return o, usagef("--model %s: bench %s times nets that classify images, not super-resolution", config.Model, c.Command.Name)
+	}
+	return bench.StepOptions{Model: config.Model, H: shape.H, W: shape.W, C: shape.C, Classes: shape.Classes,
+		Policy: policy, Settings: config.Settings, Steps: c.Int("steps")}, nil
+}
+
+func timeSteps(c *cli.Context, dev *cuda.Device, o bench.StepOptions) (*bench.StepReport, error) {
 	var r *bench.StepReport
 	err := cuda.Guard(func() (err error) {
-		o := bench.StepOptions{Model: config.Model, H: shape.H, W: shape.W, C: shape.C, Classes: shape.Classes,
-			Policy: policy, Settings: config.Settings, Steps: c.Int("steps")}
 		r, err = bench.Steps(dev, o, func(t bench.StepTime) {
 			fmt.Fprintf(c.App.ErrWriter, "%s: median %.1f ms\n", t.Kind, 1e3*t.Median)
 		})

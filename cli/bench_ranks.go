@@ -41,26 +41,13 @@ func benchRanks(c *cli.Context) error {
 	}
 	config := defaultConfig(oneshot.New(), c.String("model"))
 	config.Settings.Batch, config.Settings.MicroBatches = c.Int("batch"), c.Int("micro-batches")
-	if err := config.Settings.Check(); err != nil {
-		return asUsage(err)
-	}
-	w := worldOf(c)
-	if n := config.Settings.MicroBatches; n == 1 && w.Size() > 1 {
-		return usagef("%d processes cannot share --micro-batches 1: give a multiple of %d", w.Size(), w.Size())
-	}
-	if err := onesot.CheckShare("--micro-batches", config.Settings.MicroBatches, w.Size()); err != nil {
-		return asUsage(err)
-	}
-	policy, err := config.Policy()
-	if err != nil {
-		return asUsage(err)
-	}
-	shape, err := shapeFor(c, config.Model)
+	o, err := stepOptions(c, config)
 	if err != nil {
 		return err
 	}
-	if shape.Scale > 0 {
-		return usagef("--model %s: bench ranks times nets that classify images, not super-resolution", config.Model)
+	w := worldOf(c)
+	if err := onesot.CheckShare("--micro-batches", config.Settings.MicroBatches, w.Size()); err != nil {
+		return asUsage(err)
 	}
 	dev, err := openDevice(c, c.App.ErrWriter)
 	if err != nil {
@@ -69,8 +56,7 @@ func benchRanks(c *cli.Context) error {
 	defer dev.Close()
 	var r *bench.RanksReport
 	err = cuda.Guard(func() (err error) {
-		r, err = bench.Ranks(w, dev, bench.StepOptions{Model: config.Model, H: shape.H, W: shape.W, C: shape.C, Classes: shape.Classes,
-			Policy: policy, Settings: config.Settings, Steps: c.Int("steps")}, c.Int("windows"))
+		r, err = bench.Ranks(w, dev, o, c.Int("windows"))
 		return err
 	})
 	var unavailable cuda.Unavailable

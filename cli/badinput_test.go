@@ -103,6 +103,7 @@ func TestBadInput(t *testing.T) {
 		{"wrong shape", []string{"--weights", weightsFile(t, `{"conv1.weight":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, 8)}, ExitFailed, []string{"--weights", "conv1.weight", "[2]"}},
 		{"header of 2^60 bytes", []string{"--weights", huge}, ExitFailed, []string{"--weights", "huge.safetensors"}},
 		{"no weights file", []string{"--weights", "/nowhere.safetensors"}, ExitFailed, []string{"--weights", "/nowhere.safetensors"}},
+		{"code units without Adam", []string{"--code-learning-rate", "0.1"}, ExitUsage, []string{"--code-learning-rate 0.1", "--optimizer adam"}},
 		{"bits out of range", []string{"--weight-bits", "1,2"}, ExitUsage, []string{"--weight-bits", "1 is outside 2 to 8"}},
 		{"input bits out of range", []string{"--input-bits", "4,9"}, ExitUsage, []string{"--input-bits", "9"}},
 		{"eta bounds reversed", []string{"--eta-min", "2", "--eta-max", "1"}, ExitUsage, []string{"--eta-min", "--eta-max"}},

@@ -40,7 +40,7 @@ func finetuneCommand() *cli.Command {
 
 // tuneFlags are the flags of the settings that a fine-tuning has; those of the search are its defaults.
 func tuneFlags() []cli.Flag {
-	names := []string{"epochs", "batch", "tune-micro-batches", "train-images", "seed", "learning-rate", "weight-decay", "step-learning-rate", "recalibrate-images"}
+	names := []string{"epochs", "batch", "tune-micro-batches", "train-images", "seed", "learning-rate", "weight-decay", "step-learning-rate", "code-learning-rate", "recalibrate-images"}
 	var flags []cli.Flag
 	for _, s := range settings() {
 		if slices.Contains(names, s.name) {

@@ -56,6 +56,7 @@ func settings() []setting {
 		{"learning-rate", "of filters and norms, falls as a cosine", func(c *config) any { return &c.Settings.LearningRate }},
 		{"weight-decay", "of filters", func(c *config) any { return &c.Settings.WeightDecay }},
 		{"step-learning-rate", "of the logarithm of quantizer steps", func(c *config) any { return &c.Settings.StepLR }},
+		{"code-learning-rate", "of filters in units of their quantizers' steps, with which they then scale and in whose range they stay: adam only; 0: filters are trained as floats, as are those that all bit widths share", func(c *config) any { return &c.Settings.CodeLR }},
 		{"theta-learning-rate", "of the bit model or of free logits; 0 for these: as much as lets a logit travel in the training", func(c *config) any { return &c.Settings.ThetaLR }},
 		{"pretrain-learning-rate", "of the fp32 net", func(c *config) any { return &c.Settings.PretrainLR }},
 		{"recalibrate-images", "images that a child's batch-norm statistics are re-estimated on", func(c *config) any { return &c.Settings.RecalibrateSize }},

@@ -84,6 +84,29 @@ func MixReduce(dz, dstep, rows *Tensor, g []float32, scale *Tensor) {
 		Partial: rows.p, DZ: dz.p, DStep: dstep.p, StepFactor: g, Rows: rows.Dim(0), PerRow: len(dstep.shape) == 2, GradScale: scale.p}))
 }
 
+// CodeUnits are filters W [B,K,R,S,C] of B candidates with code ranges Min..Max, their gradients DW, and their steps [B,K] or, one a tensor,
+// [B], with LSQ's gradient scales Factor [B].
+type CodeUnits struct {
+	Min, Max, Factor      []float32
+	W, DW, Step, StepGrad *Tensor
+}
+
+func (u *CodeUnits) emit(name string, call func(kernels.CodeUnitsArgs) kernels.Call) {
+	k, n := u.Step.Len()/u.Step.Dim(0), u.W.Len()/u.Step.Len()
+	if u.W.Dim(0) != len(u.Min) || u.Step.Dim(0) != len(u.Min) || (k != 1 && k != u.W.Dim(1)) {
+		panic(fmt.Sprintf("cuda.CodeUnits: %s of filters %v with steps %v for %d candidates", name, u.W, u.Step, len(u.Min)))
+	}
+	u.W.dev.emit(name, channels, k, 4*n*len(u.Min), call(kernels.CodeUnitsArgs{QMin: u.Min, QMax: u.Max, StepFactor: u.Factor,
+		W: u.W.p, DW: u.DW.p, Step: u.Step.p, DStep: u.StepGrad.p, K: k, Len: n}))
+}
+
+// To makes filters codes that are not rounded, w/s, and completes the gradients of the steps, which then scale the filters:
+// kernels.ToCodeUnits.
+func (u *CodeUnits) To() { u.emit("to code units", kernels.ToCodeUnits) }
+
+// From makes codes filters again, within the ranges of their quantizers.
+func (u *CodeUnits) From() { u.emit("from code units", kernels.FromCodeUnits) }
+
 // Values are a f32 or activation tensor's values in host memory, to search steps in.
 type Values struct {
 	p     kernels.Ptr

@@ -4,6 +4,7 @@ package cuda
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 )
@@ -83,6 +84,44 @@ func mixWeights(d *Device, c, bits int, shared bool) (equal, sums outputs) {
 	dz, dstep := d.New(Float32, MaxBits), d.New(Float32, steps...)
 	MixReduce(dz, dstep, rows, stepFactors(bits), scale)
 	return outputs{"mixed": get(mixed), "dw": get(dw)}, outputs{"dz": get(dz), "dstep": get(dstep)}
+}
+
+// Filters in units of their steps, and back with other steps: the filters have the host's bits, also at the ends of the range and where NaN.
+func TestSimCodeUnits(t *testing.T) {
+	host, gpu := onBoth(t, "tf32")
+	for _, c := range []int{3, 16, 70} {
+		for _, steps := range [][]int{{3}, {3, 6}} {
+			t.Run(fmt.Sprintf("%d channels, steps %v", c, steps), func(t *testing.T) {
+				run := func(d *Device) (codes, filters, dstep []float32) {
+					u := unitData{r: rand.New(rand.NewPCG(7, uint64(c)))}
+					weights := u.values(3*6*3*3*c, 1)
+					weights[0], weights[1], weights[2] = 0, float32(math.Inf(1)), float32(math.Copysign(0, -1))
+					filters = u.values(len(weights), 1)
+					filters[1] = 0 // Inf times 0
+					units := &CodeUnits{Min: []float32{-2, -8, -128}, Max: []float32{1, 7, 127}, Factor: stepFactors(3),
+						W: d.From(weights, 3, 6, 3, 3, c), DW: d.From(filters, 3, 6, 3, 3, c), Step: d.New(Float32, steps...), StepGrad: d.New(Float32, steps...)}
+					step := make([]float32, units.Step.Len())
+					set := func() {
+						for i := range step {
+							step[i] = (0.1 + u.r.Float32()) / 4
+						}
+						units.Step.Set(step)
+					}
+					set()
+					units.StepGrad.Set(step)
+					units.To()
+					codes = get(units.W)
+					set()
+					units.From()
+					return codes, get(units.W), get(units.StepGrad)
+				}
+				codes, filters, dstep := run(gpu)
+				wantCodes, wantFilters, wantStep := run(host)
+				results{values: outputs{"codes": codes, "filters": filters}}.equal(t, results{values: outputs{"codes": wantCodes, "filters": wantFilters}}, same)
+				near(t, "dstep", dstep[1:], wantStep[1:], 3e-6) // the first is NaN
+			})
+		}
+	}
 }
 
 func TestSimMixWeights(t *testing.T) {

@@ -160,6 +160,16 @@ extern const vk_fn vk_mix_reduce;
 // x: rows of `len` floats at distance `stride`; sums in double in order.
 float vk_step_mse(const float *x, int64_t rows, int64_t len, int64_t stride, float qmin, float qmax);
 
+// ---- codeunits.c ---- filters [B][k][len] in units of their steps: w_b = c_b s_b, codes before they are rounded
+// to: dstep_b += g_b sum w_b dw_b / s_b, w_b /= s_b; from: w_b = clamp(w_b s_b, s_b qmin_b, s_b qmax_b)
+typedef struct {
+	int bits, k, len;
+	float qmin[VK_MAX_BITS], qmax[VK_MAX_BITS], g[VK_MAX_BITS];
+	const float *dw, *step; // step: [B][k]
+	float *w, *dstep;
+} vk_code_units_args; // units: k
+extern const vk_fn vk_to_code_units, vk_from_code_units;
+
 // ---- intconv.c ---- a child's exact integer arithmetic
 // Of a gate's candidates the child has the one with z_b != 0 (the first of them; -1 where none is).
 // Codes [n][h+2*border][w+2*border][c], one byte each: u8, or s8 where is_signed, in a border of zeros.

@@ -113,6 +113,21 @@ func (p *Plan) operand(layer int, k quant.Kind) *operand {
 	return o
 }
 
+// CodeUnits are the filters of all layers for training in units of their steps. It panics where filters have no steps of their own: in an
+// fp32 net, under nested quantizers, and where several widths share one.
+func (p *Params) CodeUnits() []*cuda.CodeUnits {
+	var list []*cuda.CodeUnits
+	for i := range p.Layers {
+		l := &p.Layers[i]
+		if l.WStep == nil || l.Quantizer != LSQ || l.W.Dim(0) != len(l.WeightBits) {
+			panic(fmt.Sprintf("nn.Params.CodeUnits: layer %s: filters %v of a %v net for %d widths", l.Name, l.W, l.Quantizer, len(l.WeightBits)))
+		}
+		lo, hi := codeRanges(l.WeightBits, true)
+		list = append(list, &cuda.CodeUnits{Min: lo, Max: hi, Factor: stepScale(hi, l.W.Len()/l.WStep.Len()), W: l.W, DW: l.DW, Step: l.WStep, StepGrad: l.DWStep})
+	}
+	return list
+}
+
 // columns is the length of the rows of partial gradients.
 func (o *operand) columns() int {
 	if o.nested != nil {

@@ -68,7 +68,7 @@ func (t *Pretrainer) Step(step, steps int, split data.Split, positions []int) Te
 
 // Enqueue puts a step on the device's queue; Report tells how it went.
 func (t *Pretrainer) Enqueue(step, steps int, split data.Split, positions []int) {
-	t.descent.set(t.settings.PretrainLR*(1+math.Cos(math.Pi*float64(step)/float64(steps)))/2, step)
+	t.descent.set(t.settings.PretrainLR*(1+math.Cos(math.Pi*float64(step)/float64(steps)))/2, 0, step)
 	t.deal.step(t.feed, t.micro, split, positions, nn.Draw{Seed: t.settings.Seed, Batch: drawPretrain}, step, &t.history)
 	t.update.Launch()
 	t.history.keepStep(0)

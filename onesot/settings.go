@@ -58,6 +58,7 @@ type Settings struct {
 	LearningRate    float64     `json:"learning_rate"`
 	WeightDecay     float64     `json:"weight_decay"`
 	StepLR          float64     `json:"step_learning_rate"`
+	CodeLR          float64     `json:"code_learning_rate,omitempty"` // of filters in units of their quantizers' steps; 0: they are trained as floats
 	ThetaLR         float64     `json:"theta_learning_rate"`
 	PretrainLR      float64     `json:"pretrain_learning_rate"`
 	PretrainMicros  int         `json:"pretrain_micro_batches"` // of the fp32 net's steps, each with batch statistics of its own; 0: one
@@ -86,7 +87,7 @@ func ModelSettings(model string) Settings {
 	case "espcn":
 		s = s.restoring()
 		// Far from trained after as many epochs with 16 patches a step: bench/results/espcn-set5-x3.md.
-		s.Batch, s.PretrainEpochs, s.LearningRate = 4, 240, 1e-3
+		s.Batch, s.PretrainEpochs, s.LearningRate, s.CodeLR = 4, 240, 1e-3, 0.02
 	case "srresnet":
 		s = s.restoring()
 		s.PretrainLR, s.LearningRate = 2e-4, 1e-4
@@ -145,6 +146,9 @@ func (s Settings) Check() error {
 	if s.Optimizer == Adam && s.WeightDecay != 0 {
 		return fmt.Errorf("--optimizer adam --weight-decay %g: Adam has no decay; want 0", s.WeightDecay)
 	}
+	if s.Optimizer != Adam && s.CodeLR != 0 {
+		return fmt.Errorf("--code-learning-rate %g: only Adam's steps do not depend on the unit of what it trains; want 0 or --optimizer adam", s.CodeLR)
+	}
 	if !(s.Eta0 > 0) || !(s.Eta1 > s.Eta0) || math.IsInf(s.Eta1, 1) {
 		return fmt.Errorf("--eta-min %g --eta-max %g: want 0 < min < max", s.Eta0, s.Eta1)
 	}
@@ -163,7 +167,7 @@ func (s Settings) Check() error {
 		inside("temperature-start", s.Temperature0, 1e-3, 1e3), inside("temperature-end", s.Temperature1, 1e-3, 1e3),
 		inside("explore", s.Explore, 0, 1), inside("hard-from", s.HardFrom, 0, 1), inside("warm-up", s.WarmUp, 0, 0.99), inside("hidden", float64(s.Hidden), 1, 256),
 		inside("depth", float64(s.Depth), 1, 4), inside("learning-rate", s.LearningRate, 0, 1e6), inside("weight-decay", s.WeightDecay, 0, 1),
-		inside("step-learning-rate", s.StepLR, 0, 10), inside("theta-learning-rate", s.ThetaLR, 0, 10),
+		inside("step-learning-rate", s.StepLR, 0, 10), inside("code-learning-rate", s.CodeLR, 0, 10), inside("theta-learning-rate", s.ThetaLR, 0, 10),
 		inside("pretrain-learning-rate", s.PretrainLR, 0, 1e6), inside("hold-out", s.HoldOut, 0.001, 0.9),
 		inside("recalibrate-images", float64(s.RecalibrateSize), 1, 1e7),
 	} {
@@ -185,15 +189,15 @@ func (s Settings) freeLogits() bool { return s.Method != OneShot }
 
 // schedule is what changes along a run, at share p of its steps (method.md, section 5, "Order in a step").
 type schedule struct {
-	lr, stepLR, thetaLR, mu, temperature float64
-	theta, hard                          bool
+	lr, codeLR, stepLR, thetaLR, mu, temperature float64
+	theta, hard                                  bool
 }
 
 func (s Settings) at(p float64) schedule {
 	cosine := (1 + math.Cos(math.Pi*p)) / 2
 	after := max(0, (p-s.WarmUp)/(1-s.WarmUp))
 	return schedule{
-		lr: s.LearningRate * cosine, stepLR: s.StepLR * cosine,
+		lr: s.LearningRate * cosine, codeLR: s.CodeLR * cosine, stepLR: s.StepLR * cosine,
 		thetaLR:     s.ThetaLR * (0.1 + 0.45*(1+math.Cos(math.Pi*after))),
 		mu:          s.Mu * (1 - p),
 		temperature: s.Temperature0 * math.Pow(s.Temperature1/s.Temperature0, after),

@@ -92,7 +92,7 @@ func (n *Supernet) setStep(now schedule, step, steps int) {
 	}{{c.temperature, now.temperature}, {c.mu, now.mu}, {c.stepLR, now.stepLR}, {c.thetaLR, now.thetaLR}} {
 		v.t.Set([]float32{float32(v.value)})
 	}
-	c.descent.set(now.lr, step)
+	c.descent.set(now.lr, now.codeLR, step)
 	setBias(c.stepBias, 0.9, 0.99, step+1)
 	setBias(c.thetaBias, 0.9, 0.999, step+1-n.firstThetaStep(steps))
 	n.gating.setStep(now)

@@ -133,36 +133,39 @@ type simCase struct {
 // unit roundoff of the operands, 2^-11 for tf32 and 2^-8 for bf16: a relu or a code that flips makes far more of a
 // rounding than the arithmetic does, most with few bits. Twice, since both operands are rounded.
 func TestSimStepFollowsHost(t *testing.T) {
-	set := digits(t)
 	few, many := []int{2, 4, 8}, []int{7, 8}
 	for _, c := range []simCase{
 		{"tf32", OneShot, nn.NormPair, many}, {"bf16", OneShot, nn.NormPair, many}, {"tf32", OneShot, nn.NormPair, few}, {"tf32", OneShot, nn.NormEta, many},
 		{"tf32", VIMPS, nn.NormGate, many}, {"tf32", DNAS, nn.NormPlain, many}, {"tf32", EdMIPS, nn.NormPlain, many},
 	} {
-		t.Run(fmt.Sprint(c), func(t *testing.T) {
-			eps := map[string]float64{"tf32": 0x1p-11, "bf16": 0x1p-8}[c.precision]
-			gpu := newSimRun(t, simGPU(t, cuda.Options{Precision: c.precision}), set, c)
-			newHost := func() *simRun { return newSimRun(t, openDevice(t, cuda.Options{Device: "host"}), set, c) }
-			host := newHost()
-			gpu.startAs(host)
-			want, way := host.step()
-			got, moved := gpu.step()
-			if got.Expected != want.Expected || got.Prior != want.Prior || got.Entropy != want.Entropy {
-				t.Errorf("expected cost, prior and entropy %g, %g, %g; the host has %g, %g, %g", got.Expected, got.Prior, got.Entropy, want.Expected, want.Prior, want.Entropy)
-			}
-			var lossSpread, waySpread float64
-			for seed := range uint64(4) {
-				other := newHost()
-				other.perturb(eps, seed)
-				terms, otherWay := other.step()
-				lossSpread, waySpread = max(lossSpread, math.Abs(terms.Task-want.Task)), max(waySpread, apart(way, otherWay))
-			}
-			loss, off := math.Abs(got.Task-want.Task), apart(way, moved)
-			t.Logf("loss off by %.2g (spread %.2g), filters by %.2g of their way (%.2g)", loss, lossSpread, off, waySpread)
-			if loss > 2*lossSpread || off > 2*waySpread || off > 0.9 {
-				t.Error("that is too far")
-			}
-		})
+		t.Run(fmt.Sprint(c), func(t *testing.T) { followsHost(t, c) })
+	}
+	t.Run("code units", func(t *testing.T) { followsHost(t, simCase{"tf32", OneShot, nn.NormPair, many}, inCodeUnits) })
+}
+
+func followsHost(t *testing.T, c simCase, change ...func(*Settings)) {
+	set := digits(t)
+	eps := map[string]float64{"tf32": 0x1p-11, "bf16": 0x1p-8}[c.precision]
+	gpu := newSimRun(t, simGPU(t, cuda.Options{Precision: c.precision}), set, c, change...)
+	newHost := func() *simRun { return newSimRun(t, openDevice(t, cuda.Options{Device: "host"}), set, c, change...) }
+	host := newHost()
+	gpu.startAs(host)
+	want, way := host.step()
+	got, moved := gpu.step()
+	if got.Expected != want.Expected || got.Prior != want.Prior || got.Entropy != want.Entropy {
+		t.Errorf("expected cost, prior and entropy %g, %g, %g; the host has %g, %g, %g", got.Expected, got.Prior, got.Entropy, want.Expected, want.Prior, want.Entropy)
+	}
+	var lossSpread, waySpread float64
+	for seed := range uint64(4) {
+		other := newHost()
+		other.perturb(eps, seed)
+		terms, otherWay := other.step()
+		lossSpread, waySpread = max(lossSpread, math.Abs(terms.Task-want.Task)), max(waySpread, apart(way, otherWay))
+	}
+	loss, off := math.Abs(got.Task-want.Task), apart(way, moved)
+	t.Logf("loss off by %.2g (spread %.2g), filters by %.2g of their way (%.2g)", loss, lossSpread, off, waySpread)
+	if loss > 2*lossSpread || off > 2*waySpread || off > 0.9 {
+		t.Error("that is too far")
 	}
 }
 

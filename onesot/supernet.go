@@ -140,13 +140,13 @@ func (n *Supernet) allocate() {
 	own := &n.own
 	n.ctl = control{
 		eta: own.scalar(0), temperature: own.scalar(1), lambda: own.scalar(float32(n.Settings.Lambda)), mu: own.scalar(0),
-		descent: newDescent(n.Dev, n.Settings), stepLR: own.scalar(0), thetaLR: own.scalar(0), stepBias: own.zeros(2), thetaBias: own.zeros(2),
+		descent: n.Quantized.descent(), stepLR: own.scalar(0), thetaLR: own.scalar(0), stepBias: own.zeros(2), thetaBias: own.zeros(2),
 		mode: own.ints([]int32{0}, 1), noise: own.keep(n.Dev.New(cuda.Uint32, 4)), factor: own.scalar(1), costWeight: own.scalar(0),
 	}
 	all := own.zeros(3)
 	n.terms = terms{cost: all.View(0, 1), prior: all.View(1, 1), entropy: all.View(2, 1), all: all,
 		similarity: own.zeros(len(n.searched)), partial: n.similarityPartial()}
-	for _, t := range []*cuda.Tensor{n.scalars.GradScale, n.scalars.Momentum, n.scalars.U, n.ctl.descent.lr, n.ctl.descent.bias} {
+	for _, t := range append(n.ctl.descent.tensors(), n.scalars.GradScale, n.scalars.Momentum, n.scalars.U) {
 		own.keep(t)
 	}
 }

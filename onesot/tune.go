@@ -31,7 +31,7 @@ type Tuner struct {
 // NewTuner compiles the training step of a net. choose names the child of each step; nil leaves the gates alone.
 func NewTuner(p *Problem, q *Quantized, choose func(step, steps int) quant.Assignment) *Tuner {
 	s, dev := p.Settings, q.Dev
-	t := &Tuner{net: q, choose: choose, settings: s, scalars: nn.NewScalars(dev), descent: newDescent(dev, s), stepLR: dev.New(cuda.Float32, 1), stepBias: dev.New(cuda.Float32, 2)}
+	t := &Tuner{net: q, choose: choose, settings: s, scalars: nn.NewScalars(dev), descent: q.descent(), stepLR: dev.New(cuda.Float32, 1), stepBias: dev.New(cuda.Float32, 2)}
 	micros := s.tuneMicros()
 	t.scalars.GradScale.Set([]float32{1 / float32(micros)})
 	t.plan = nn.NewPlan(q.Params, q.Gates, t.scalars, nn.PlanOptions{Batch: min(s.Batch, p.Train.Len()) / micros, Train: true})
@@ -50,9 +50,15 @@ func NewTuner(p *Problem, q *Quantized, choose func(step, steps int) quant.Assig
 
 // emitUpdate puts the optimizers' step on the queue.
 func (q *Quantized) emitUpdate(d descent, stepLR, stepBias *cuda.Tensor) {
+	for _, u := range d.codes {
+		u.To()
+	}
 	d.emit(q.Params)
 	s := q.Params.Groups[nn.Steps]
 	cuda.LogAdam(s.Value, s.Grad, s.M, s.V, stepLR, stepBias, 0.9, 0.99, 1e-12)
+	for _, u := range d.codes {
+		u.From()
+	}
 }
 
 // drawTune keeps the augmentation of a Tuner apart from that of other trainings under the same seed.
@@ -61,7 +67,7 @@ const drawTune = 1 << 42
 // Enqueue puts a step on the device's queue; Report tells how it went.
 func (t *Tuner) Enqueue(step, steps int, split data.Split, positions []int) {
 	cosine := (1 + math.Cos(math.Pi*float64(step)/float64(steps))) / 2
-	t.descent.set(t.settings.LearningRate*cosine, step)
+	t.descent.set(t.settings.LearningRate*cosine, t.settings.CodeLR*cosine, step)
 	t.stepLR.Set([]float32{float32(t.settings.StepLR * cosine)})
 	setBias(t.stepBias, 0.9, 0.99, step+1)
 	if t.choose != nil {

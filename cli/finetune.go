@@ -191,7 +191,7 @@ func (s *session) fineTuneOf(c *cli.Context) (*session, error) {
 	if err := describeInputs(&config, s.dev, s.set, false); err != nil {
 		return nil, err
 	}
-	if err := checkShare(s.world, system.Name(), config, c.App.ErrWriter); err != nil {
+	if err := checkShare(s.world, system.Name(), config, true, c.App.ErrWriter); err != nil {
 		return nil, err
 	}
 	dir := c.String("out")

@@ -68,6 +68,17 @@ func TestMPIEqualBits(t *testing.T) {
 	}
 }
 
+// TestMPIResumeWithFP32: of a run that has its fp32 net, processes need to share the system's steps alone.
+func TestMPIResumeWithFP32(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	must(t, "search", "--out", dir, "--epochs", "2", "--pretrain-epochs", "1", "--batch", "60", "--micro-batches", "2", "--pretrain-micro-batches", "3", "--etas", "3", "--threads", "1")
+	cmd := mpirun(t, 2, "search", "--out", dir, "--resume", "--etas", "3", "--threads", "1")
+	out, err := cmd.CombinedOutput()
+	if err != nil || strings.Contains(string(out), "fp32 net for itself") {
+		t.Errorf("%v: %v\n%s", cmd.Args, err, out)
+	}
+}
+
 // noiseImages is a folder of 32x32 images of random pixels, so many of each of two classes to train on and a quarter of that to test on.
 func noiseImages(t *testing.T, each int) string {
 	t.Helper()

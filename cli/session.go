@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -47,7 +48,7 @@ func newRun(c *cli.Context, sweep sweepPlan) (*session, error) {
 		return nil, err
 	}
 	s := &session{world: worldOf(c), system: system}
-	if err := checkShare(s.world, system.Name(), config, c.App.ErrWriter); err != nil {
+	if err := checkShare(s.world, system.Name(), config, config.Weights != "", c.App.ErrWriter); err != nil {
 		return nil, err
 	}
 	if s.dev, err = openDevice(c, c.App.ErrWriter); err != nil {
@@ -134,7 +135,8 @@ func resumeRun(c *cli.Context, sweep sweepPlan) (*session, error) {
 			err = sweep.fits(c, system, config)
 		}
 		if err == nil {
-			err = checkShare(s.world, system.Name(), config, c.App.ErrWriter)
+			_, statErr := os.Stat(s.run.FP32File())
+			err = checkShare(s.world, system.Name(), config, config.Weights != "" || statErr == nil, c.App.ErrWriter)
 		}
 		s.set, s.system = set, system
 		return config, err

@@ -135,8 +135,9 @@ func stepShares(system string, s onesot.Settings) (flag string, micros int) {
 	return "--micro-batches", s.MicroBatches
 }
 
-// checkShare refuses a search whose steps the processes of a job cannot share, and notes what each repeats.
-func checkShare(w *job.World, system string, config onesot.Config, notes io.Writer) error {
+// checkShare refuses a search whose steps the processes of a job cannot share, and notes what each repeats. Where it has its fp32 net
+// already, only the system's steps are left to share.
+func checkShare(w *job.World, system string, config onesot.Config, hasFP32 bool, notes io.Writer) error {
 	n, s := w.Size(), config.Settings
 	if n == 1 {
 		return nil
@@ -146,7 +147,7 @@ func checkShare(w *job.World, system string, config onesot.Config, notes io.Writ
 			return asUsage(err)
 		}
 	}
-	if config.Weights != "" {
+	if hasFP32 {
 		return nil
 	}
 	if s.PretrainMicros <= 1 {

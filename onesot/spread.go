@@ -3,8 +3,11 @@ package onesot
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"math"
 
 	"vimps-gpu/cuda/job"
+	"vimps-gpu/nn"
 	"vimps-gpu/quant"
 )
 
@@ -18,8 +21,9 @@ type asked struct {
 
 // outcome is what a rank tells the others of a child that it evaluated.
 type outcome struct {
-	Scores  scores `json:"scores"`
-	Forward int64  `json:"forward_images"`
+	Scores   scores `json:"scores"`
+	Forward  int64  `json:"forward_images"`
+	Diverged string `json:"diverged,omitempty"` // how scores are not finite; no file of a run holds such
 }
 
 // evaluate evaluates n children, child i by rank i%N of a job; every rank gets all points. get gives child i, on every rank and in
@@ -50,6 +54,9 @@ func evaluate(ctx context.Context, w *job.World, n int, get func(i int) (asked, 
 			return nil, err
 		}
 		for k, a := range round {
+			if all[k].Diverged != "" {
+				return nil, fmt.Errorf("child %v: %s", a.child, all[k].Diverged)
+			}
 			points = append(points, a.point(all[k], k == w.Rank()))
 			after(from+k+1, n, points[from+k])
 		}
@@ -83,7 +90,15 @@ func (a asked) outcome() outcome {
 	account := a.judge.p.Account
 	before := account.Forward
 	s := a.judge.scores(a.child)
-	return outcome{s, account.Forward - before}
+	for _, of := range []struct {
+		split string
+		score nn.Score
+	}{{"validation", s.Val}, {"test", s.Test}} {
+		if v := of.score.Loss + of.score.PSNR; math.IsNaN(v) || math.IsInf(v, 0) {
+			return outcome{Diverged: fmt.Sprintf("its loss on the %s images is %g", of.split, of.score.Loss)}
+		}
+	}
+	return outcome{Scores: s, Forward: account.Forward - before}
 }
 
 // point is the child with what a rank, this one or another, found.

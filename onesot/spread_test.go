@@ -2,6 +2,7 @@ package onesot
 
 import (
 	"context"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -66,6 +67,46 @@ func TestRanksEvaluateInManyNets(t *testing.T) {
 			if !reflect.DeepEqual(s.points, want) {
 				t.Errorf("%d ranks: got\n%+v, want\n%+v", ranks, s.points, want)
 			}
+		}
+	}
+}
+
+// diverged is a System whose net gives no finite loss for any child but the one of most bits.
+type diverged struct{ oneNet }
+
+func (diverged) Search(ctx context.Context, p *Problem) (*Found, error) {
+	net := NewQuantized(p, nn.Config{Norm: p.Settings.Norm})
+	defer net.Free()
+	j := NewJudge(p, net)
+	defer j.Free()
+	broken := NewQuantized(p, nn.Config{Norm: p.Settings.Norm})
+	defer broken.Free()
+	last := broken.Params.Layers[len(broken.Params.Layers)-1].Bias // before it a quantizer's limits would hide it
+	bias := last.Get(nil)
+	bias[0] = float32(math.NaN())
+	last.Set(bias)
+	jb := NewJudge(p, broken)
+	defer jb.Free()
+	best := quant.MaxAssignment(p.Space)
+	f := &Found{Free: func() {}, Judge: func(_ context.Context, a quant.Assignment) (*Judge, error) {
+		if a.Equal(best) {
+			return j, nil
+		}
+		return jb, nil
+	}}
+	_, err := f.Evaluate(ctx, append([]quant.Assignment{best}, RandomChildren(p.Space, 2, 1)...), func(int, int) {})
+	return f, err
+}
+
+// A child without a finite loss ends every rank with an error that names it.
+func TestDivergedChildIsNamed(t *testing.T) {
+	set := digits(t)
+	c := short(digitsConfig(set, openDevice(t, cuda.Options{Device: "host"}), OneShot))
+	c.Settings.PretrainEpochs, c.Settings.Recalibrate = 1, false
+	for _, ranks := range []int{1, 2} {
+		err := jobIn(t, ranks, t.TempDir(), set, c, func() System { return &diverged{} }, false, 0)
+		if err == nil || !strings.Contains(err.Error(), "child w:") || !strings.Contains(err.Error(), "its loss on the validation images is NaN") {
+			t.Errorf("%d ranks: got %v", ranks, err)
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 // TestSimGPUBench: bench/gpu.sh from end to end on the simulated GPU, with tiny shapes: as it should go, and with a GPU that fails.
 func TestSimGPUBench(t *testing.T) {
+	t.Parallel()
 	bundle := t.TempDir()
 	if err := os.Symlink(simulated(t), filepath.Join(bundle, "vimps-gpu")); err != nil {
 		t.Fatal(err)
@@ -58,6 +59,7 @@ func TestSimGPUBench(t *testing.T) {
 // TestSimGPUBenchMemory: a part that finds no memory is told, and all others are measured; without a copy bandwidth nothing has a
 // floor by it.
 func TestSimGPUBenchMemory(t *testing.T) {
+	t.Parallel()
 	program := simulated(t)
 	for _, c := range []struct{ fail, want string }{
 		{"cuMemAlloc_v2:1:2", "copy bandwidth, bf16: out of memory"},

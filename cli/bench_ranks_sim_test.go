@@ -14,6 +14,7 @@ import (
 // TestSimGPUBenchRanks: the part of bench/gpu.sh for several GPUs, on two simulated ones with the stand-in for NCCL. That bench ranks
 // ends well says that both ranks had the same parameters after their steps.
 func TestSimGPUBenchRanks(t *testing.T) {
+	t.Parallel()
 	single := simulated(t)
 	if os.Getenv("VIMPS_LIBNCCL") == "" {
 		t.Skip("needs VIMPS_LIBNCCL, the stand-in for NCCL: make test-sim sets it")

@@ -48,6 +48,7 @@ func least(out string) []string {
 // TestSimSearch: the whole job on the GPU. Equal seeds give equal bits, op by op or as a graph, and after kills; the
 // device is named; another precision is another arithmetic, which a run does not change in its middle.
 func TestSimSearch(t *testing.T) {
+	t.Parallel()
 	run := func(env string, more ...string) (string, string) {
 		dir := filepath.Join(t.TempDir(), "run")
 		log := filepath.Join(t.TempDir(), "log")
@@ -209,6 +210,7 @@ func TestSimMemory(t *testing.T) {
 
 // TestSimChild: a child evaluated by integers on the GPU and on the host answers alike.
 func TestSimChild(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "run")
 	if code, _, errs := onGPU(t, nil, tiny(dir)...); code != ExitOK {
 		t.Fatal(errs)

@@ -1,4 +1,4 @@
-"""Explains each image that a child's float form and its exact form put into different classes in onnxruntime:
+"""Explains each image, of those that a child's float form and its exact form put into different classes in onnxruntime:
 explain_ties.py FLOAT.onnx EXACT.onnx IMAGES N C H W; IMAGES is float32, raw, [N,C,H,W].
 
 Both files hold the same codes. An image is explained where the first layer whose input codes differ differs by one code, and only for
@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
-BATCH, TIE = 100, 2e-4
+TIE = 2e-4
 
 
 def session(model):
@@ -19,11 +19,6 @@ def session(model):
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-
-def classes(model, x):
-    s = session(model)
-    return np.concatenate([s.run(["output"], {"input": x[i : i + BATCH]})[0].argmax(1) for i in range(0, len(x), BATCH)])
 
 
 def quantizers(model):
@@ -55,38 +50,32 @@ def values(model, names, x):
     return got[0], {"input": x, **dict(zip(wanted, got[1:]))}
 
 
-def explain(models, x):
-    """Where the two part; the second result tells whether that is a tie."""
-    layers = [list(quantizers(m)) for m in models]
-    seen, outputs = [], []
-    for model, layer in zip(models, layers):
-        names = [(l[1], False) for l in layer] + [(l[4], True) for l in layer]
-        output, got = values(model, names, x)
-        seen.append(got)
-        outputs.append(output)
+def explain(layers, seen, outputs, i):
+    """Where the two part on image i; the second result tells whether that is a tie."""
+    classes = " and ".join(str(o[i].argmax()) for o in outputs)
     for a, b in zip(*layers):
-        codes = [v[l[4]] - l[3] for v, l in zip(seen, (a, b))]
+        codes = [v[l[4]][i] - l[3] for v, l in zip(seen, (a, b))]
         apart = codes[0] != codes[1]
         if not apart.any():
             continue
-        steps = [v[l[1]][apart].astype(np.float64) / l[2] for v, l in zip(seen, (a, b))]
+        steps = [v[l[1]][i][apart].astype(np.float64) / l[2] for v, l in zip(seen, (a, b))]
         tie = (codes[0][apart] + codes[1][apart]) / 2
         far = max(np.abs(s - tie).max() for s in steps)
         jump = np.abs(codes[0][apart] - codes[1][apart]).max()
         text = f"codes part at {a[0]}, at {apart.sum()} of {apart.size}, by {jump:.0f}, at most {far:.1e} steps from a tie"
-        gaps = [np.diff(np.sort(o[0])[-2:])[0] for o in outputs]
-        return f"{text}; the two best logits lie {gaps[0]:.3f} and {gaps[1]:.3f} apart", jump == 1 and far < TIE
-    return "all codes are equal", False
+        gaps = [np.diff(np.sort(o[i])[-2:])[0] for o in outputs]
+        return f"classes {classes}: {text}; the two best logits lie {gaps[0]:.3f} and {gaps[1]:.3f} apart", jump == 1 and far < TIE
+    return f"classes {classes}: all codes are equal", False
 
 
 models = [onnx.load(path) for path in sys.argv[1:3]]
 x = np.fromfile(sys.argv[3], np.float32).reshape([int(v) for v in sys.argv[4:8]])
-found = [classes(m, x) for m in models]
+layers = [list(quantizers(m)) for m in models]
+found = [values(m, [(l[1], False) for l in layer] + [(l[4], True) for l in layer], x) for m, layer in zip(models, layers)]
+outputs, seen = zip(*found)
 unexplained = 0
-different = np.flatnonzero(found[0] != found[1])
-for i in different:
-    text, tie = explain(models, x[i : i + 1])
+for i in range(len(x)):
+    text, tie = explain(layers, seen, outputs, i)
     unexplained += not tie
-    print(f"image {i}: classes {found[0][i]} and {found[1][i]}: {text}{'' if tie else ': NOT EXPLAINED'}")
-print(f"{len(different)} of {len(x)} images get another class, {unexplained} of them unexplained")
+    print(f"{text}{'' if tie else ': NOT EXPLAINED'}")
 sys.exit(unexplained > 0)

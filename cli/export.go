@@ -59,7 +59,8 @@ type exported struct {
 	File       string           `json:"file"`
 	Format     string           `json:"format"`
 	Bytes      int64            `json:"bytes"`
-	Promised   float64          `json:"cost_table_bytes,omitempty"` // of the codes, scales and biases
+	Promised   float64          `json:"cost_table_bytes,omitempty"`  // of the codes, scales and biases
+	Padding    int64            `json:"wider_types_bytes,omitempty"` // of codes that have no type of just their bits
 	Opset      int64            `json:"opset,omitempty"`
 	Runtime    string           `json:"least_onnxruntime,omitempty"`
 	Assignment quant.Assignment `json:"bits"`
@@ -99,18 +100,14 @@ func export(c *cli.Context) error {
 	return nil
 }
 
-// rest is what a file holds beyond the size cost.
-func (e exported) rest() string {
-	if e.Format == string(onnx.Carrier) {
-		return "8-bit carriers, names and structure"
-	}
-	return "names and structure"
-}
-
 func (e exported) print(w io.Writer) {
 	fmt.Fprintf(w, "wrote %s: %d bytes", e.File, e.Bytes)
 	if e.Promised > 0 {
-		fmt.Fprintf(w, " (codes, scales and biases %.0f, as the size cost says; %s %.0f)", e.Promised, e.rest(), float64(e.Bytes)-e.Promised)
+		fmt.Fprintf(w, " (codes, scales and biases %.0f, as the size cost says; ", e.Promised)
+		if e.Padding > 0 {
+			fmt.Fprintf(w, "%d more as the format has no types of just so many bits; ", e.Padding)
+		}
+		fmt.Fprintf(w, "names and structure %.0f)", float64(e.Bytes-e.Padding)-e.Promised)
 	}
 	fmt.Fprintln(w)
 	if e.Opset > 0 {
@@ -179,9 +176,10 @@ func (s *session) exportNet(c *cli.Context, a quant.Assignment, e *exported) err
 		}
 		return weights.WriteFile(e.File, tensors, metadata)
 	}
-	needs := child.Needs(onnx.Format(e.Format))
-	e.Opset, e.Runtime = needs.Opset, needs.ONNXRuntime
-	m, err := onnx.Export(child, onnx.Format(e.Format))
+	format := onnx.Format(e.Format)
+	needs := child.Needs(format)
+	e.Opset, e.Runtime, e.Padding = needs.Opset, needs.ONNXRuntime, child.Padding(format)
+	m, err := onnx.Export(child, format)
 	if err != nil {
 		return err
 	}

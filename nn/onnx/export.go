@@ -55,12 +55,30 @@ func (c *Child) Needs(f Format) Needs {
 func (c *Child) narrowest(f Format) int {
 	width := 8
 	for _, l := range c.Layers {
-		width = min(width, carrier(l.WeightBits))
+		width = min(width, l.storedBits(f))
 		if f == QDQ && nativeInput(l.InputBits) {
 			width = min(width, l.InputBits)
 		}
 	}
 	return width
+}
+
+// storedBits is the width of the type that a format stores the layer's weight codes in.
+func (l *Layer) storedBits(f Format) int {
+	if f == Carrier {
+		return 8
+	}
+	return carrier(l.WeightBits)
+}
+
+// Padding is how many bytes more than packed ones a format's weight codes take, since they lie in wider types.
+func (c *Child) Padding(f Format) int64 {
+	bytes := 0
+	for _, l := range c.Layers {
+		n := len(l.Codes)
+		bytes += (n*l.storedBits(f)+7)/8 - (n*l.WeightBits+7)/8
+	}
+	return int64(bytes)
 }
 
 // nativeInput tells whether ONNX has a type of just these bits; others are clipped in 8.

@@ -78,10 +78,7 @@ func (e *exporter) filterDims(n nn.Node) []int64 {
 
 // dequantizedFilter holds signed codes, scales above 0 and no zero points, as the strictest runtimes want them.
 func (e *exporter) dequantizedFilter(l *Layer, n nn.Node, out string) string {
-	width := carrier(l.WeightBits)
-	if e.format == Carrier {
-		width = 8
-	}
+	width := l.storedBits(e.format)
 	codes := e.constant(out+".weight", codeType(width, true), e.filterDims(n), packCodes(l.Codes, width, 0))
 	scale := make([]float32, len(l.Scale))
 	for k, s := range l.Scale {
@@ -163,7 +160,7 @@ func (e *exporter) integerOperands(l *Layer, n nn.Node, in, out string) []string
 		codes = e.codes(l, in, name, e.floats(name+"_scale", []float32{l.InputStep}), zero, 8, add)
 		e.inputs[key], e.inputs[key+"zero"] = codes, zero
 	}
-	half, width := 1<<(l.WeightBits-1), carrier(l.WeightBits)
+	half, width := 1<<(l.WeightBits-1), l.storedBits(e.format)
 	filter := e.constant(out+".weight", codeType(width, false), e.filterDims(n), packCodes(l.Codes, width, half))
 	if width < 8 {
 		e.add("Cast", []string{filter}, out+".filter", withInt("to", int64(Uint8)))

@@ -213,6 +213,7 @@ func exportAll(t *testing.T, dev *cuda.Device, what string, p *nn.Params, gates 
 	s := plan.Input.Shape()
 	for _, format := range onnx.Formats() {
 		file, m := export(t, p, format)
+		checkPadding(t, p, m, format)
 		compareWithPlan(t, dev, p, plan, m, images)
 		r, err := onnx.NewRunner(dev, m)
 		if err != nil {
@@ -229,6 +230,27 @@ func exportAll(t *testing.T, dev *cuda.Device, what string, p *nn.Params, gates 
 		all = append(all, ran{what, format, ortJob{file, images, s[0], s[1], s[2], s[3]}, out})
 	}
 	return all
+}
+
+// checkPadding holds what a child says of wider types to the filters of its file, read again.
+func checkPadding(t *testing.T, p *nn.Params, m *onnx.Model, format onnx.Format) {
+	t.Helper()
+	child, err := onnx.TakeChild(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, packed := 0, 0
+	for _, i := range m.Graph.Initializers {
+		if strings.HasSuffix(i.Name, ".weight") {
+			stored += len(i.Raw)
+		}
+	}
+	for _, l := range child.Layers {
+		packed += (len(l.Codes)*l.WeightBits + 7) / 8
+	}
+	if got := child.Padding(format); got != int64(stored-packed) {
+		t.Errorf("%s: %d bytes of wider types, the file has %d", format, got, stored-packed)
+	}
 }
 
 // sameInONNXRuntime compares files with onnxruntime: the exact form gives the same bits, the others the same but for rounding.

@@ -94,7 +94,7 @@ func runAll(t *testing.T, r *onnx.Runner, x []float32) (out []float32) {
 
 // Children of ResNet-20 with published weights, on CIFAR-10: each file classifies as the child does and as onnxruntime does, the exact form to
 // the last bit; every image of another class is traced to a tie. The mixed child's files of native types are run on all 10,000 test images, the
-// others on 100, or on as many as VIMPS_ONNX_IMAGES says; bench/results/onnx-cifar10.md has all of all.
+// others on 100, or on as many as VIMPS_ONNX_IMAGES says; bench/results/onnx-cifar10.md has all images of all files.
 func TestExportedResNet20(t *testing.T) {
 	pythonWithONNXRuntime(t)
 	set, err := data.Open("cifar10:" + realData(t, "cifar10"))
